@@ -1,0 +1,387 @@
+"""Past-tense facts. Once published a fact is never changed; a correction is another fact."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from contracts.message import Message, UtcDatetime
+from contracts.values import (
+    Box,
+    Confidence,
+    DuplicateVerdict,
+    FileName,
+    GateVerdict,
+    ImageId,
+    Label,
+    LabelKind,
+    ModelVersion,
+    ObjectRef,
+    PersonName,
+    Reason,
+    RejectCode,
+    Source,
+    UploadId,
+    Value,
+)
+
+Count = Annotated[int, Field(ge=0)]
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class ImageUploaded(Message):
+    """An uploader put the bytes into the store. Said by uploaders and ingest's HTTP upload."""
+
+    name = "image.uploaded"
+    key_fields = ("upload_id",)
+
+    upload_id: UploadId
+    object: ObjectRef
+    file_name: FileName
+    uploaded_at: UtcDatetime
+    uploaded_by: PersonName = "upload"
+    label: Label | None = None
+    source: Source = Source.REAL
+    guest: Annotated[str, Field(max_length=200)] | None = None
+    taken_at: UtcDatetime | None = None
+    benchmark: Annotated[str, Field(max_length=100)] | None = None
+
+
+class ImageAccepted(Message):
+    """The upload decoded safely and is now an image of the library."""
+
+    name = "image.accepted"
+    key_fields = ("image_id",)
+
+    image_id: ImageId
+    upload_id: UploadId
+    file_name: FileName
+    original: ObjectRef
+    normalised: ObjectRef
+    thumbnail: ObjectRef
+    content: Box
+    width_px: Count
+    height_px: Count
+    image_format: str
+    source: Source
+    guest: str | None = None
+    taken_at: UtcDatetime | None = None
+    benchmark: str | None = None
+    accepted_at: UtcDatetime
+
+
+class ImageRepeated(Message):
+    """The upload has the bytes or the pixels of an image that is already in the library."""
+
+    name = "image.repeated"
+    key_fields = ("upload_id",)
+
+    upload_id: UploadId
+    image_id: ImageId
+    file_name: FileName
+    same: Literal["bytes", "pixels"]
+    repeated_at: UtcDatetime
+
+
+class ImageRejected(Message):
+    """The upload is not an image that can be used; the reason is for a person."""
+
+    name = "image.rejected"
+    key_fields = ("upload_id",)
+
+    upload_id: UploadId
+    file_name: FileName
+    code: RejectCode
+    detail: Reason
+    rejected_at: UtcDatetime
+
+
+class ImageDeduplicated(Message):
+    """Dedup's verdict; a later arrival may raise ``revision`` with another one."""
+
+    name = "image.deduplicated"
+    key_fields = ("image_id", "revision")
+
+    image_id: ImageId
+    revision: Annotated[int, Field(ge=1)]
+    verdict: DuplicateVerdict
+    group: ImageId
+    duplicate_of: ImageId | None = None
+    distance_bits: Count | None = None
+    detector: str
+    deduplicated_at: UtcDatetime
+
+
+class ImageLabelled(Message):
+    """The image got its first label."""
+
+    name = "image.labelled"
+    key_fields = ("image_id", "revision")
+
+    image_id: ImageId
+    revision: Annotated[int, Field(ge=1)]
+    label: Label
+    kind: LabelKind
+    by: PersonName
+    reason: Reason | None = None
+    labelled_at: UtcDatetime
+
+
+class ImageRelabelled(ImageLabelled):
+    """The label was changed; the history stays."""
+
+    name = "image.relabelled"
+
+    previous_label: Label
+
+
+class SnapshotPacked(Message):
+    """The library state stands in tar shards under a manifest (contracts/manifests.py)."""
+
+    name = "library.snapshot-packed"
+    key_fields = ("request_id",)
+
+    request_id: str
+    snapshot_id: str
+    manifest: ObjectRef
+    images: Count
+    labelled: Count
+    unlabelled: Count
+    classes: Count
+    shards: Count
+    size_bytes: Count
+    image_size_px: Count
+    packed_at: UtcDatetime
+
+
+class TrainProgressed(Message):
+    """One epoch of a run is done."""
+
+    name = "train.progressed"
+    key_fields = ("run_id", "epoch")
+
+    run_id: str
+    epoch: Annotated[int, Field(ge=1)]
+    epochs: Annotated[int, Field(ge=1)]
+    loss: float
+    accuracy: Share
+    val_loss: float | None = None
+    val_accuracy: Share | None = None
+    images_per_s: float
+    eta_s: float
+    progressed_at: UtcDatetime
+
+
+class TrainFailed(Message):
+    """The run ended without a model; ``remedy`` says what to change."""
+
+    name = "train.failed"
+    key_fields = ("run_id",)
+
+    run_id: str
+    error: Reason
+    remedy: Reason
+    failed_at: UtcDatetime
+
+
+class SideCounts(Value):
+    """Images per side of a data set."""
+
+    train: Count
+    validation: Count
+    test: Count
+    benchmark: Count
+    out: Count
+
+
+class TrialCompleted(Message):
+    """A run for comparison is done: its curve counts, no model is registered."""
+
+    name = "train.trial-completed"
+    key_fields = ("run_id",)
+
+    run_id: str
+    snapshot_id: str
+    network: str
+    epochs: Count
+    best_epoch: Count
+    best_val_accuracy: Share
+    history: ObjectRef
+    completed_at: UtcDatetime
+
+
+class ModelTrained(Message):
+    """A model stands in the store, with its data set and its curve. Loaded by digest only."""
+
+    name = "model.trained"
+    key_fields = ("run_id",)
+
+    run_id: str
+    model_version: ModelVersion
+    base_version: ModelVersion | None = None
+    snapshot_id: str
+    network: str
+    image_size_px: Count
+    classes: tuple[str, ...]
+    model: ObjectRef
+    dataset: ObjectRef
+    history: ObjectRef
+    images: SideCounts
+    epochs: Count
+    best_epoch: Count
+    best_val_accuracy: Share | None = None
+    throw_away: bool = False
+    trained_at: UtcDatetime
+
+
+class SetScore(Value):
+    """Scores of one model on one set; shares are 0..1, above means at the threshold or over."""
+
+    name: str
+    images: Count
+    accuracy: Share | None = None
+    f1_macro: Share | None = None
+    log_loss: float | None = None
+    true_positives_above: Share | None = None
+    false_positives_above: Share | None = None
+    confidence_min: Confidence | None = None
+    confidence_max: Confidence | None = None
+    confidence_mean: Confidence | None = None
+    confidence_median: Confidence | None = None
+    above_threshold: Count = 0
+    below_threshold: Count = 0
+
+
+class GateRule(Value):
+    """One rule's outcome; ``passed`` is None when there was nothing to measure it on."""
+
+    rule: str
+    passed: bool | None
+    sentence: str
+
+
+class Gate(Value):
+    """Go only when no rule failed."""
+
+    verdict: GateVerdict
+    rules: tuple[GateRule, ...]
+
+
+class ModelScored(Message):
+    """Every image of the model's data set was scored, and the gate computed."""
+
+    name = "model.scored"
+    key_fields = ("model_version", "request_id")
+
+    request_id: str
+    model_version: ModelVersion
+    threshold: Confidence
+    sets: tuple[SetScore, ...]
+    gate: Gate
+    report: ObjectRef
+    scores: ObjectRef
+    throw_away: bool = False
+    scored_at: UtcDatetime
+
+
+class ModelExported(Message):
+    """The model stands in TensorFlow Serving's layout; ``manifest`` lists every file by digest."""
+
+    name = "model.exported"
+    key_fields = ("model_version", "request_id")
+
+    request_id: str
+    model_version: ModelVersion
+    snapshot_id: str
+    manifest: ObjectRef
+    model: ObjectRef
+    image_size_px: Count
+    classes: tuple[str, ...]
+    ordered_by: PersonName | None = None
+    reason: Reason | None = None
+    exported_at: UtcDatetime
+
+
+class Candidate(Value):
+    """One class the model offers."""
+
+    label: Label
+    confidence: Confidence
+
+
+class Identification(Value):
+    """What a model says of one image: its best candidates, best first."""
+
+    image_id: ImageId
+    top: Annotated[tuple[Candidate, ...], Field(min_length=1, max_length=3)]
+
+
+class BulkIdentified(Message):
+    """A page of identifications of one bulk run."""
+
+    name = "bulk.identified"
+    key_fields = ("run_id", "page")
+
+    run_id: str
+    page: Annotated[int, Field(ge=1)]
+    model_version: ModelVersion
+    results: tuple[Identification, ...]
+    identified_at: UtcDatetime
+
+
+class BulkCompleted(Message):
+    """All unlabelled images of a snapshot are identified."""
+
+    name = "bulk.completed"
+    key_fields = ("run_id",)
+
+    run_id: str
+    model_version: ModelVersion
+    snapshot_id: str
+    identified: Count
+    above_threshold: Count
+    threshold: Confidence
+    completed_at: UtcDatetime
+
+
+class DeadLetterReason(StrEnum):
+    """Why a handler will not see the message again on its own."""
+
+    MALFORMED = "malformed"
+    ATTEMPTS_EXHAUSTED = "attempts-exhausted"
+    PROCESS_DIED = "process-died"
+
+
+class DeadLetterStored(Message):
+    """A message was put aside with its error; ``menagerie dead-letters`` shows and replays it."""
+
+    name = "dead-letter.stored"
+    key_fields = ("dead_letter_id",)
+
+    dead_letter_id: str
+    service: str
+    durable: str
+    source_subject: str
+    source_stream: str
+    source_seq: Count
+    source_message_id: str | None = None
+    reason: DeadLetterReason
+    error: Reason
+    attempts: Count
+    headers: dict[str, str] = {}
+    body_base64: str
+    truncated: bool = False
+    stored_at: UtcDatetime
+
+
+class DeadLetterReplayed(Message):
+    """A person sent the message again."""
+
+    name = "dead-letter.replayed"
+    key_fields = ("dead_letter_id", "replayed_at")
+
+    dead_letter_id: str
+    by: PersonName
+    replayed_at: UtcDatetime

@@ -1,0 +1,115 @@
+"""Schemas of the objects that services hand to each other through the store.
+
+Parquet manifests have one row per image, in the column order given here, sorted by
+``image_id``: the same state gives the same bytes.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from contracts.values import ImageId, LabelKind, ModelVersion, Sha256, Side, Source, Value
+
+
+class Buckets:
+    """Buckets of the object store, by what they hold."""
+
+    INCOMING = "incoming"
+    LIBRARY = "library"
+    SNAPSHOTS = "snapshots"
+    MODELS = "models"
+    REPORTS = "reports"
+    ALL = (INCOMING, LIBRARY, SNAPSHOTS, MODELS, REPORTS)
+
+
+class ShardPlace(Value):
+    """Where an image's PNG lies: ``size`` bytes from ``offset`` of object ``shard``, bucket snapshots."""
+
+    shard: str
+    offset: Annotated[int, Field(ge=0)]
+    size: Annotated[int, Field(ge=1)]
+    sha256: Sha256
+
+
+class SnapshotRow(ShardPlace):
+    """One image of a snapshot. ``group`` is the unit of a split: duplicates share it."""
+
+    image_id: ImageId
+    label: str | None
+    label_kind: LabelKind | None
+    source: Source
+    guest: str | None
+    group: str
+    near_duplicate_of: ImageId | None
+    benchmark: str | None
+    taxonomy_version: int
+
+
+class DatasetRow(ShardPlace):
+    """One image of a snapshot with its side and the rule that put it there."""
+
+    image_id: ImageId
+    label: str | None
+    class_name: str | None
+    class_index: int
+    """Index into the model's classes; -1 when the image has no trained class."""
+    side: Side
+    rule: str
+    group: str
+    source: Source
+    benchmark: str | None
+
+
+SNAPSHOT_COLUMNS: dict[str, str] = {
+    "image_id": "string", "label": "string", "label_kind": "string", "source": "string",
+    "guest": "string", "group": "string", "near_duplicate_of": "string", "benchmark": "string",
+    "taxonomy_version": "int64", "shard": "string", "offset": "int64", "size": "int64",
+    "sha256": "string",
+}
+"""Column name -> Arrow type of a snapshot manifest, key ``<snapshot_id>/manifest.parquet``."""
+
+DATASET_COLUMNS: dict[str, str] = {
+    "image_id": "string", "label": "string", "class_name": "string", "class_index": "int64",
+    "side": "string", "rule": "string", "group": "string", "source": "string",
+    "benchmark": "string", "shard": "string", "offset": "int64", "size": "int64",
+    "sha256": "string",
+}
+"""Column name -> Arrow type of a data set manifest, key ``runs/<run_id>/dataset.parquet``."""
+
+
+class Epoch(Value):
+    """One row of a training curve."""
+
+    epoch: int
+    loss: float
+    accuracy: float
+    val_loss: float | None = None
+    val_accuracy: float | None = None
+    seconds: float
+
+
+class History(Value):
+    """The curve of a run, key ``runs/<run_id>/history.json``."""
+
+    run_id: str
+    base_version: ModelVersion | None
+    epochs: tuple[Epoch, ...]
+
+
+class ExportedFile(Value):
+    """One file of an export, path relative to the model's prefix."""
+
+    path: str
+    size: int
+    sha256: Sha256
+
+
+class ExportManifest(Value):
+    """Written last, so that an export is visible all at once: ``<version>/export.json``, bucket models."""
+
+    model_version: ModelVersion
+    classes: tuple[str, ...]
+    image_size_px: int
+    files: tuple[ExportedFile, ...]

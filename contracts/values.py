@@ -1,0 +1,107 @@
+"""Values that several messages share, with their limits."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+ImageId = Sha256
+"""SHA-256 of the bytes as first uploaded: the same bytes are the same image."""
+
+UploadId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{8,64}$")]
+"""Made by the uploader, one per file, ordered by time (ULID); a retry repeats it."""
+
+Label = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+"""A sub-class, with ``/`` between levels ("flamingo/juvenile"). Hostile text until escaped."""
+
+ModelVersion = Annotated[str, StringConstraints(pattern=r"^[0-9]{3,9}$")]
+"""Zero-padded number ("007"): TensorFlow Serving reads it as the integer version."""
+
+Confidence = Annotated[float, Field(ge=0.0, le=100.0)]
+"""Softmax x 100 (domain.md section 2)."""
+
+FileName = Annotated[str, StringConstraints(max_length=1024)]
+"""As the uploader spelled it; never used as a path or a key."""
+
+PersonName = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+Reason = Annotated[str, StringConstraints(max_length=2000)]
+
+
+class Source(StrEnum):
+    """Where an image comes from; real is king (domain.md section 1)."""
+
+    REAL = "real"
+    STAGED = "staged"
+    SYNTHETIC = "synthetic"
+
+
+class LabelKind(StrEnum):
+    """What a label says. Only ``class`` is ever trained on."""
+
+    CLASS = "class"
+    UNKNOWN = "unknown"
+
+
+class RejectCode(StrEnum):
+    """Why an upload did not become an image."""
+
+    EMPTY = "empty"
+    NOT_AN_IMAGE = "not-an-image"
+    UNSUPPORTED_FORMAT = "unsupported-format"
+    DAMAGED = "damaged"
+    TOO_MANY_PIXELS = "too-many-pixels"
+    TOO_LARGE = "too-large"
+    DECODER_CRASHED = "decoder-crashed"
+    DECODER_TIMEOUT = "decoder-timeout"
+
+
+class DuplicateVerdict(StrEnum):
+    """What dedup says of an accepted image."""
+
+    UNIQUE = "unique"
+    NEAR = "near"
+
+
+class Side(StrEnum):
+    """Where a data set puts an image."""
+
+    TRAIN = "train"
+    VALIDATION = "validation"
+    TEST = "test"
+    BENCHMARK = "benchmark"
+    OUT = "out"
+
+
+class GateVerdict(StrEnum):
+    """The computed go / no-go; a person may overrule it."""
+
+    GO = "go"
+    NO_GO = "no-go"
+
+
+class Value(BaseModel):
+    """Base of nested values: frozen, unknown fields ignored (a newer sender may add some)."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class ObjectRef(Value):
+    """Claim check: a message names the object, the bytes stay in the store."""
+
+    bucket: Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{3,63}$")]
+    key: Annotated[str, StringConstraints(min_length=1, max_length=900)]
+    size: Annotated[int, Field(ge=0)]
+    sha256: Sha256
+
+
+class Box(Value):
+    """The picture inside the letterbox, in pixels of the normalised image."""
+
+    left: Annotated[int, Field(ge=0)]
+    top: Annotated[int, Field(ge=0)]
+    width: Annotated[int, Field(ge=1)]
+    height: Annotated[int, Field(ge=1)]
