@@ -21,18 +21,19 @@ GAP_BYTES = 256 * 2**10
 """Unwanted bytes read through rather than skipped: about what a round trip costs."""
 
 
-class ManifestDamaged(Exception):  # noqa: N818 - names the finding
+class ManifestDamaged(Exception):
     """The manifest is no Parquet file, lacks a column, or holds impossible values."""
 
 
-class MemberDamaged(Exception):  # noqa: N818 - names the finding
+class MemberDamaged(Exception):
     """The bytes in the shard are not the image that the manifest names."""
 
 
 class RangeReader(Protocol):
     """The part of ObjectStore that is needed here."""
 
-    def read_range(self, bucket: str, key: str, offset: int, size: int) -> bytes: ...
+    def read_range(self, bucket: str, key: str, offset: int, size: int) -> bytes:
+        """``size`` bytes from ``offset``, unverified."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,8 @@ def read_manifest(data: bytes, columns: Mapping[str, str]) -> list[Row]:
         ManifestDamaged: not Parquet, a column is missing or of another type, or a place is
             outside any shard.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+    import pyarrow as pa  # noqa: PLC0415 - most services have none
+    import pyarrow.parquet as pq  # noqa: PLC0415
 
     try:
         table = pq.read_table(pa.BufferReader(data))
