@@ -63,17 +63,35 @@ class DatasetRow(ShardPlace):
 
 
 SNAPSHOT_COLUMNS: dict[str, str] = {
-    "image_id": "string", "label": "string", "label_kind": "string", "source": "string",
-    "guest": "string", "group": "string", "near_duplicate_of": "string", "benchmark": "string",
-    "taxonomy_version": "int64", "shard": "string", "offset": "int64", "size": "int64",
+    "image_id": "string",
+    "label": "string",
+    "label_kind": "string",
+    "source": "string",
+    "guest": "string",
+    "group": "string",
+    "near_duplicate_of": "string",
+    "benchmark": "string",
+    "taxonomy_version": "int64",
+    "shard": "string",
+    "offset": "int64",
+    "size": "int64",
     "sha256": "string",
 }
 """Column name -> Arrow type of a snapshot manifest, key ``<snapshot_id>/manifest.parquet``."""
 
 DATASET_COLUMNS: dict[str, str] = {
-    "image_id": "string", "label": "string", "class_name": "string", "class_index": "int64",
-    "side": "string", "rule": "string", "group": "string", "source": "string",
-    "benchmark": "string", "shard": "string", "offset": "int64", "size": "int64",
+    "image_id": "string",
+    "label": "string",
+    "class_name": "string",
+    "class_index": "int64",
+    "side": "string",
+    "rule": "string",
+    "group": "string",
+    "source": "string",
+    "benchmark": "string",
+    "shard": "string",
+    "offset": "int64",
+    "size": "int64",
     "sha256": "string",
 }
 """Column name -> Arrow type of a data set manifest, key ``runs/<run_id>/dataset.parquet``."""

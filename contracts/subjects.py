@@ -69,38 +69,82 @@ CONSUMERS = (
     Consumer("bulkid-snapshots", "bulkid", "LIBRARY", ("library.snapshot-packed",)),
     Consumer("bulkid-models", "bulkid", "MODELS", ("model.exported",)),
     Consumer("bulkid-requests", "bulkid", "BULK", ("bulk.identify-requested",)),
-    Consumer("reporter-images", "reporter", "IMAGES", (
-        "image.uploaded", "image.accepted", "image.repeated", "image.rejected",
-        "image.deduplicated", "image.labelled", "image.relabelled",
-    ), batch=256, max_ack_pending=1024),
+    Consumer(
+        "reporter-images",
+        "reporter",
+        "IMAGES",
+        (
+            "image.uploaded",
+            "image.accepted",
+            "image.repeated",
+            "image.rejected",
+            "image.deduplicated",
+            "image.labelled",
+            "image.relabelled",
+        ),
+        batch=256,
+        max_ack_pending=1024,
+    ),
     Consumer("reporter-library", "reporter", "LIBRARY", ("library.snapshot-packed",), batch=16),
-    Consumer("reporter-models", "reporter", "MODELS", (
-        "train.requested", "train.progressed", "train.failed", "train.trial-completed",
-        "model.trained", "model.scored", "model.exported",
-    ), batch=64),
+    Consumer(
+        "reporter-models",
+        "reporter",
+        "MODELS",
+        (
+            "train.requested",
+            "train.progressed",
+            "train.failed",
+            "train.trial-completed",
+            "model.trained",
+            "model.scored",
+            "model.exported",
+        ),
+        batch=64,
+    ),
     Consumer("reporter-bulk", "reporter", "BULK", ("bulk.identified", "bulk.completed"), batch=16),
-    Consumer("reporter-dead-letters", "reporter", "DEAD_LETTERS", (
-        "dead-letter.stored", "dead-letter.replayed",
-    ), batch=64),
+    Consumer(
+        "reporter-dead-letters",
+        "reporter",
+        "DEAD_LETTERS",
+        (
+            "dead-letter.stored",
+            "dead-letter.replayed",
+        ),
+        batch=64,
+    ),
 )
 
 SERVICES = ("ingest", "dedup", "trainer", "evaluator", "bulkid", "reporter")
 
 PUBLISHES: dict[str, tuple[str, ...]] = {
     "ingest": (
-        "image.uploaded", "image.accepted", "image.repeated", "image.rejected",
-        "image.labelled", "image.relabelled", "library.snapshot-packed",
+        "image.uploaded",
+        "image.accepted",
+        "image.repeated",
+        "image.rejected",
+        "image.labelled",
+        "image.relabelled",
+        "library.snapshot-packed",
     ),
     "dedup": ("image.deduplicated",),
     "trainer": (
-        "train.progressed", "train.failed", "train.trial-completed", "model.trained", "model.exported",
+        "train.progressed",
+        "train.failed",
+        "train.trial-completed",
+        "model.trained",
+        "model.exported",
     ),
     "evaluator": ("model.scored",),
     "bulkid": ("bulk.identified", "bulk.completed"),
     "reporter": (),
     "ops": (
-        "label.assign", "library.snapshot-requested", "train.requested", "model.evaluate-requested",
-        "model.export-requested", "bulk.identify-requested", "dead-letter.replayed",
+        "label.assign",
+        "library.snapshot-requested",
+        "train.requested",
+        "model.evaluate-requested",
+        "model.export-requested",
+        "bulk.identify-requested",
+        "dead-letter.replayed",
     ),
 }
 """Who says what; every service may also say ``dead-letter.stored`` of a message it could not handle."""

@@ -23,7 +23,7 @@ PR_SET_PDEATHSIG = 1
 KILL_AFTER_S = 5.0
 
 
-class ChildFailed(Exception):  # noqa: N818
+class ChildFailed(Exception):
     """The work cannot succeed as asked: ``message`` says why, ``remedy`` what to change."""
 
     def __init__(self, message: str, remedy: str = "") -> None:
@@ -32,7 +32,7 @@ class ChildFailed(Exception):  # noqa: N818
         self.remedy = remedy
 
 
-class ChildDied(Exception):  # noqa: N818
+class ChildDied(Exception):
     """The child ended without an answer (killed, out of memory, a crash in native code)."""
 
 
@@ -52,11 +52,18 @@ async def run_child(
         ChildDied: it ended without an answer; the last lines it wrote are in the message.
     """
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", module,
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        env={**os.environ, **(env or {})}, limit=LINE_LIMIT_BYTES,
+        sys.executable,
+        "-m",
+        module,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, **(env or {})},
+        limit=LINE_LIMIT_BYTES,
     )
-    assert process.stdin and process.stdout and process.stderr
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
     tail: collections.deque[str] = collections.deque(maxlen=TAIL_LINES)
     errors = asyncio.create_task(_forward(process.stderr, tail))
     try:

@@ -31,5 +31,5 @@ Handler = Callable[[Delivery[Any]], Awaitable[None]]
 BatchHandler = Callable[[Sequence[Delivery[Any]]], Awaitable[None]]
 
 
-class Unprocessable(Exception):  # noqa: N818 - a verdict on the message, not a fault of the handler
+class Unprocessable(Exception):
     """This message can never succeed, however often it is tried: dead letter at once."""

@@ -8,8 +8,11 @@ import sys
 import structlog
 
 QUIET_LOGGERS = {
-    "faststream": logging.WARNING, "uvicorn": logging.WARNING, "httpx": logging.WARNING,
-    "httpcore": logging.WARNING, "alembic": logging.WARNING,
+    "faststream": logging.WARNING,
+    "uvicorn": logging.WARNING,
+    "httpx": logging.WARNING,
+    "httpcore": logging.WARNING,
+    "alembic": logging.WARNING,
     # Each lost connection is one `broker.error` of ours; the client adds a traceback per try.
     "nats": logging.CRITICAL,
     # Each retry is a line; the last failure is raised and logged by the caller.

@@ -13,11 +13,17 @@ class Metrics:
         ProcessCollector(registry=self.registry)
         name = {"namespace": "menagerie", "registry": self.registry}
         self.messages = Counter(
-            "messages", "Deliveries by outcome", ["durable", "outcome"], **name  # type: ignore[arg-type]
+            "messages",
+            "Deliveries by outcome",
+            ["durable", "outcome"],
+            **name,  # type: ignore[arg-type]
         )
         self.seconds = Histogram(
-            "handler_seconds", "Time in the handler, per call", ["durable"],
-            buckets=(0.005, 0.02, 0.1, 0.5, 2, 10, 60, 600, 3600), **name,  # type: ignore[arg-type]
+            "handler_seconds",
+            "Time in the handler, per call",
+            ["durable"],
+            buckets=(0.005, 0.02, 0.1, 0.5, 2, 10, 60, 600, 3600),
+            **name,  # type: ignore[arg-type]
         )
         self.in_hand = Gauge("messages_in_hand", "Deliveries not settled", ["durable"], **name)  # type: ignore[arg-type]
         self.info = Gauge("service_info", "Which service this is", ["service"], **name)  # type: ignore[arg-type]

@@ -27,11 +27,11 @@ CONNECTIONS = 16
 MISSING = {"NoSuchKey", "NoSuchObject", "NoSuchBucket"}
 
 
-class ObjectMissing(Exception):  # noqa: N818 - a fault of the store, retried and then visible
+class ObjectMissing(Exception):
     """A message refers to an object that the store does not have."""
 
 
-class ObjectDamaged(Exception):  # noqa: N818
+class ObjectDamaged(Exception):
     """The bytes read are not the bytes referred to."""
 
 
@@ -40,7 +40,10 @@ class ObjectStore:
 
     def __init__(self, settings: RuntimeSettings) -> None:
         retries = urllib3.Retry(
-            total=4, backoff_factor=0.2, backoff_jitter=0.1, status_forcelist=[500, 502, 503, 504],
+            total=4,
+            backoff_factor=0.2,
+            backoff_jitter=0.1,
+            status_forcelist=[500, 502, 503, 504],
             allowed_methods=None,  # puts are by content or by a key only we write: safe to repeat
         )
         self._client = Minio(
@@ -51,7 +54,9 @@ class ObjectStore:
             region="us-east-1",  # named, or the SDK asks the server before the first request
             http_client=urllib3.PoolManager(
                 timeout=urllib3.Timeout(connect=TIMEOUT_S, read=TIMEOUT_S),
-                retries=retries, maxsize=CONNECTIONS, cert_reqs="CERT_REQUIRED",
+                retries=retries,
+                maxsize=CONNECTIONS,
+                cert_reqs="CERT_REQUIRED",
             ),
         )
         self._barrier = SyncBarrier(settings.s3_sync_dir) if settings.s3_sync_dir else None
@@ -83,7 +88,9 @@ class ObjectStore:
         """
         data = self._read(ref.bucket, ref.key)
         if len(data) != ref.size or hashlib.sha256(data).hexdigest() != ref.sha256:
-            raise ObjectDamaged(f"{ref.bucket}/{ref.key}: {len(data)} bytes, not those of sha256 {ref.sha256}")
+            raise ObjectDamaged(
+                f"{ref.bucket}/{ref.key}: {len(data)} bytes, not those of sha256 {ref.sha256}"
+            )
         return data
 
     def get_file(self, ref: ObjectRef, path: Path) -> None:
@@ -97,8 +104,7 @@ class ObjectStore:
                     digest.update(chunk)
                     size += len(chunk)
                     file.write(chunk)
-            if size != ref.size or digest.hexdigest() != ref.sha256:
-                raise ObjectDamaged(f"{ref.bucket}/{ref.key}: {size} bytes, not those of sha256 {ref.sha256}")
+            _verify(ref, size, digest.hexdigest())
             Path(temporary).replace(path)
         finally:
             Path(temporary).unlink(missing_ok=True)
@@ -163,3 +169,11 @@ class ObjectStore:
             if error.code in MISSING:
                 raise ObjectMissing(f"{bucket}/{key} is not in the object store ({error.code})") from error
             raise
+
+
+def _verify(ref: ObjectRef, size: int, sha256: str) -> None:
+    if size != ref.size or sha256 != ref.sha256:
+        raise ObjectDamaged(
+            f"{ref.bucket}/{ref.key} holds {size} bytes of sha256 {sha256}, "
+            f"and the reference says {ref.size} of {ref.sha256}"
+        )

@@ -108,8 +108,11 @@ class OutboxRelay:
         if any(row.refers_to_objects for row in rows):
             await asyncio.to_thread(self._barrier)
         outcomes = await asyncio.gather(*(self._publish(row) for row in rows), return_exceptions=True)
-        done = [row.outbox_id for row, outcome in zip(rows, outcomes, strict=True)
-                if not isinstance(outcome, BaseException)]
+        done = [
+            row.outbox_id
+            for row, outcome in zip(rows, outcomes, strict=True)
+            if not isinstance(outcome, BaseException)
+        ]
         if done:
             await self._database.run(lambda unit: self._delete(unit.connection, done))
         failed = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]

@@ -75,7 +75,9 @@ class DeliveryPolicy:
         try:
             item = self._decode(raw)
         except MalformedMessage as error:
-            await self._put_aside(raw, None, DeadLetterReason.MALFORMED, str(error), raw.metadata.num_delivered)
+            await self._put_aside(
+                raw, None, DeadLetterReason.MALFORMED, str(error), raw.metadata.num_delivered
+            )
             return
         self._in_hand.add(item)
         gauge = self._metrics.in_hand.labels(self.consumer.durable)
@@ -178,7 +180,8 @@ class DeliveryPolicy:
             with (
                 structlog.contextvars.bound_contextvars(message_id=first.message_id, **ids),
                 tracer.start_as_current_span(
-                    self.consumer.durable, context=extract(items[0].raw.headers or {}),
+                    self.consumer.durable,
+                    context=extract(items[0].raw.headers or {}),
                     kind=trace.SpanKind.CONSUMER,
                     attributes={"messaging.batch.message_count": len(items)},
                 ),
@@ -224,8 +227,11 @@ class DeliveryPolicy:
         else:
             delay_s = self._delays_s[attempts - 1] * random.uniform(1, 1 + JITTER_SHARE)  # noqa: S311
             self._log.warning(
-                "message.retry", message_id=item.delivery.message_id, attempt=attempts,
-                again_in_s=round(delay_s, 2), error=text,
+                "message.retry",
+                message_id=item.delivery.message_id,
+                attempt=attempts,
+                again_in_s=round(delay_s, 2),
+                error=text,
             )
             await self._nak(item, delay_s)
 

@@ -145,8 +145,14 @@ class Service:
         if declared.service != self.name:
             raise ValueError(f"durable {durable!r} belongs to {declared.service}, not to {self.name}")
         policy = DeliveryPolicy(
-            declared, handler, batch, retry_delays_s=self.settings.retry_delays_s, ledger=self._ledger,
-            dead_letters=self._dead_letters, metrics=self.metrics, log=self.log,
+            declared,
+            handler,
+            batch,
+            retry_delays_s=self.settings.retry_delays_s,
+            ledger=self._ledger,
+            dead_letters=self._dead_letters,
+            metrics=self.metrics,
+            log=self.log,
         )
         self._policies.append(policy)
         attach(self.broker, self.name, declared, policy.consume)

@@ -43,8 +43,11 @@ def request(number: int, by: str = "ann") -> AssignLabel:
 def probe_settings(url: str, folder: Path, **changes: Any) -> RuntimeSettings:
     """Settings of a probe; quick retries."""
     values: dict[str, Any] = {
-        "nats_url": url, "database_url": f"sqlite:///{folder}/probe.sqlite", "work_dir": folder / "work",
-        "retry_delays_s": (0.1, 0.2, 0.4), "graceful_stop_s": 5.0,
+        "nats_url": url,
+        "database_url": f"sqlite:///{folder}/probe.sqlite",
+        "work_dir": folder / "work",
+        "retry_delays_s": (0.1, 0.2, 0.4),
+        "graceful_stop_s": 5.0,
     }
     return RuntimeSettings(**(values | changes))
 
@@ -68,7 +71,7 @@ def probe_service(
 
 async def connect(url: str) -> tuple[Client, JetStreamContext]:
     """A client of the test's own."""
-    client = await nats.connect(url, max_reconnect_attempts=-1, reconnect_time_wait=0.1)  # type: ignore[arg-type]
+    client = await nats.connect(url, max_reconnect_attempts=-1, reconnect_time_wait=0.1)
     return client, client.jetstream(timeout=15)
 
 
@@ -82,9 +85,12 @@ async def declare(js: JetStreamContext, ack_wait_s: float | None = None) -> None
         await js.add_consumer(
             consumer.stream,
             ConsumerConfig(
-                durable_name=consumer.durable, ack_policy=AckPolicy.EXPLICIT,
-                ack_wait=ack_wait_s or consumer.ack_wait_s, filter_subjects=list(consumer.subjects),
-                max_deliver=-1, max_ack_pending=consumer.max_ack_pending,
+                durable_name=consumer.durable,
+                ack_policy=AckPolicy.EXPLICIT,
+                ack_wait=ack_wait_s or consumer.ack_wait_s,
+                filter_subjects=list(consumer.subjects),
+                max_deliver=-1,
+                max_ack_pending=consumer.max_ack_pending,
             ),
         )
 
@@ -110,7 +116,7 @@ async def until_quiet(js: JetStreamContext, durable: str = DURABLE, stream: str 
 
     async def quiet() -> bool:
         info = await js.consumer_info(stream, durable)
-        return info.num_pending == 0 and info.num_ack_pending == 0
+        return bool(info.num_pending == 0 and info.num_ack_pending == 0)
 
     await until(quiet)
 

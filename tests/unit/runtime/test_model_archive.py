@@ -13,13 +13,17 @@ import pytest
 from services.runtime.model_archive import ModelRefused, refuse_code
 
 
-def layer(name: str, module: str | None = "keras.layers", registered: str | None = None, **config: Any) -> Any:
+def layer(
+    name: str, module: str | None = "keras.layers", registered: str | None = None, **config: Any
+) -> Any:
     return {"module": module, "class_name": name, "registered_name": registered, "config": config}
 
 
 def network(*layers: Any) -> dict[str, Any]:
     return {
-        "module": "keras.src.models.functional", "class_name": "Functional", "registered_name": "Functional",
+        "module": "keras.src.models.functional",
+        "class_name": "Functional",
+        "registered_name": "Functional",
         "config": {"layers": list(layers)},
     }
 
@@ -36,12 +40,19 @@ def archive(path: Path, config: Any, **members: bytes) -> Path:
 
 
 def test_a_plain_network_passes(tmp_path: Path) -> None:
-    kernel = {"module": "keras.initializers", "class_name": "GlorotUniform", "registered_name": None, "config": {}}
+    kernel = {
+        "module": "keras.initializers",
+        "class_name": "GlorotUniform",
+        "registered_name": None,
+        "config": {},
+    }
     refuse_code(archive(tmp_path, network(layer("Rescaling"), layer("Dense", kernel_initializer=kernel))))
 
 
 def test_the_compile_config_does_not_count_because_it_is_never_loaded(tmp_path: Path) -> None:
-    config = network(layer("Dense")) | {"compile_config": {"loss": layer("my_loss", "builtins", "mine>my_loss")}}
+    config = network(layer("Dense")) | {
+        "compile_config": {"loss": layer("my_loss", "builtins", "mine>my_loss")}
+    }
     refuse_code(archive(tmp_path, config))
 
 

@@ -93,8 +93,19 @@ def parquet(rows: list[dict[str, Any]], columns: dict[str, str]) -> bytes:
 
 def row(**change: Any) -> dict[str, Any]:
     return {
-        "image_id": "0" * 64, "label": None, "class_name": "okapi", "class_index": 0, "side": "train", "rule": "r",
-        "group": "g", "source": "real", "benchmark": None, "shard": "s", "offset": 0, "size": 1, "sha256": "0" * 64,
+        "image_id": "0" * 64,
+        "label": None,
+        "class_name": "okapi",
+        "class_index": 0,
+        "side": "train",
+        "rule": "r",
+        "group": "g",
+        "source": "real",
+        "benchmark": None,
+        "shard": "s",
+        "offset": 0,
+        "size": 1,
+        "sha256": "0" * 64,
     } | change
 
 

@@ -1,0 +1,1 @@
+"""Identifies the unlabelled images of a snapshot with an exported model."""

@@ -1,0 +1,1 @@
+"""Pure functions: which images, which run, which pages, which candidates."""
