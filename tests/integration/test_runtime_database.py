@@ -18,7 +18,8 @@ pytestmark = pytest.mark.integration
 
 METADATA = new_metadata()
 ANIMALS = sa.Table(
-    "animal", METADATA,
+    "animal",
+    METADATA,
     sa.Column("animal_id", sa.Text, primary_key=True),
     sa.Column("revision", sa.Integer, nullable=False),
     sa.Column("name", sa.Text, nullable=False),
@@ -34,7 +35,9 @@ def database(database_url: str) -> Iterator[Database]:
 
 
 def snapshot_request(number: int = 1) -> RequestSnapshot:
-    return RequestSnapshot(request_id=f"r-{number:04d}", by="ann", requested_at=datetime(2026, 11, 21, tzinfo=UTC))
+    return RequestSnapshot(
+        request_id=f"r-{number:04d}", by="ann", requested_at=datetime(2026, 11, 21, tzinfo=UTC)
+    )
 
 
 async def rows(database: Database, table: sa.Table) -> list[tuple[object, ...]]:
@@ -83,7 +86,9 @@ async def test_the_relay_is_told_only_of_committed_messages(database: Database) 
 async def test_an_upsert_updates_only_where_it_may(database: Database) -> None:
     def put(revision: int, name: str) -> None:
         upsert(
-            unit_connection[0], ANIMALS, [{"animal_id": "a", "revision": revision, "name": name}],
+            unit_connection[0],
+            ANIMALS,
+            [{"animal_id": "a", "revision": revision, "name": name}],
             where=lambda new: new.revision > ANIMALS.c.revision,
         )
 
@@ -111,9 +116,7 @@ async def test_an_upsert_without_updates_keeps_the_first(database: Database) -> 
 async def test_writers_at_the_same_time_all_commit(database: Database) -> None:
     def add(number: int) -> Awaitable[None]:
         def work(unit: Unit) -> None:
-            upsert(
-                unit.connection, ANIMALS, [{"animal_id": f"{number}", "revision": 1, "name": "otter"}]
-            )
+            upsert(unit.connection, ANIMALS, [{"animal_id": f"{number}", "revision": 1, "name": "otter"}])
             unit.emit(snapshot_request(number))
 
         return database.run(work)

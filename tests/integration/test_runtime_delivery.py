@@ -19,8 +19,18 @@ from contracts.values import LabelKind
 from services.runtime.delivery import Delivery, Unprocessable
 from services.runtime.service import Service
 from tests.support.probe import (
-    DURABLE, STREAM, Deliveries, connect, dead_letters, declare, probe_service, probe_settings, request,
-    say, until, until_quiet,
+    DURABLE,
+    STREAM,
+    Deliveries,
+    connect,
+    dead_letters,
+    declare,
+    probe_service,
+    probe_settings,
+    request,
+    say,
+    until,
+    until_quiet,
 )
 
 pytestmark = pytest.mark.integration
@@ -79,8 +89,11 @@ async def _calls_under(nats_url: str, policy: AckPolicy, enough: int = 2) -> int
     broker = NatsBroker(nats_url, logger=None)
 
     @broker.subscriber(
-        AssignLabel.subject(), stream=JStream(STREAM, declare=False), durable=DURABLE,
-        pull_sub=PullSub(batch_size=1, timeout=1.0), ack_policy=policy,
+        AssignLabel.subject(),
+        stream=JStream(STREAM, declare=False),
+        durable=DURABLE,
+        pull_sub=PullSub(batch_size=1, timeout=1.0),
+        ack_policy=policy,
     )
     async def handler(message: AssignLabel) -> None:
         nonlocal calls
@@ -181,7 +194,9 @@ async def test_a_long_handler_keeps_its_message_by_heartbeats(nats_url: str, tmp
     assert deliveries == [1]
 
 
-async def test_stopping_gives_back_what_is_in_hand_instead_of_losing_it(nats_url: str, tmp_path: Path) -> None:
+async def test_stopping_gives_back_what_is_in_hand_instead_of_losing_it(
+    nats_url: str, tmp_path: Path
+) -> None:
     begun = asyncio.Event()
 
     async def stuck(delivery: Delivery[AssignLabel]) -> None:
@@ -275,7 +290,11 @@ async def test_what_a_handler_emits_is_published_after_its_commit_exactly_once(
 
 def _labelled(message: AssignLabel) -> ImageLabelled:
     return ImageLabelled(
-        image_id=message.image_id, revision=1, label=message.label, kind=LabelKind.CLASS, by=message.by,
+        image_id=message.image_id,
+        revision=1,
+        label=message.label,
+        kind=LabelKind.CLASS,
+        by=message.by,
         labelled_at=message.requested_at,
     )
 
@@ -306,7 +325,9 @@ async def test_committed_messages_of_a_crashed_process_are_published_by_the_next
         await client.close()
 
 
-async def test_a_missing_durable_is_a_loud_failure_that_says_what_to_run(nats_url: str, tmp_path: Path) -> None:
+async def test_a_missing_durable_is_a_loud_failure_that_says_what_to_run(
+    nats_url: str, tmp_path: Path
+) -> None:
     async def handler(batch: Deliveries) -> None:
         raise AssertionError("nothing is sent")
 

@@ -36,7 +36,9 @@ def test_an_empty_object_is_an_object(object_store: ObjectStore, key: str) -> No
     assert object_store.get(object_store.put(BUCKET, key, b"")) == b""
 
 
-def test_a_referenced_object_that_is_missing_is_a_fault_with_a_name(object_store: ObjectStore, key: str) -> None:
+def test_a_referenced_object_that_is_missing_is_a_fault_with_a_name(
+    object_store: ObjectStore, key: str
+) -> None:
     ref = object_store.put(BUCKET, key, b"pixels").model_copy(update={"key": f"{key}-gone"})
     with pytest.raises(ObjectMissing, match=f"library/{key}-gone"):
         object_store.get(ref)

@@ -1,0 +1,1 @@
+"""The only declarer of streams, consumers, buckets and NATS permissions."""

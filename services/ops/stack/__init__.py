@@ -1,0 +1,1 @@
+"""The whole system on one machine: its servers, its services and who restarts them."""
