@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import services
+from contracts.subjects import SERVICES
 from services.ops.stack import weed
 from services.ops.stack.credentials import Credentials
 from services.ops.stack.layout import Layout, write_private
@@ -114,6 +116,10 @@ class Plan:
             "http_port": str(self.ports.service(name)),
             "api_token": self.credentials.api_token,
             "work_dir": str(self.layout.work(name)),
+            # The page shows how every service is.
+            "service_urls": json.dumps(
+                {service: f"http://{HOST}:{self.ports.service(service)}" for service in SERVICES}
+            ),
         }
         settings = {"graceful_stop_s": str(GRACEFUL_STOP_S), **self.chosen, **decided}
         return {

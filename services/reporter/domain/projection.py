@@ -1,0 +1,48 @@
+"""Which function projects which message."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from contracts import commands, events
+from contracts.message import Message
+from services.reporter.domain import bulk, images, models
+from services.reporter.domain.changes import Change
+
+PROJECTIONS: dict[type[Message], Callable[[Any, int], tuple[Change, ...]]] = {
+    events.ImageUploaded: images.uploaded,
+    events.ImageAccepted: images.accepted,
+    events.ImageRepeated: images.repeated,
+    events.ImageRejected: images.rejected,
+    events.ImageDeduplicated: images.deduplicated,
+    events.ImageLabelled: images.labelled,
+    events.ImageRelabelled: images.labelled,
+    events.SnapshotPacked: models.snapshot_packed,
+    commands.RequestTraining: models.train_requested,
+    events.TrainProgressed: models.train_progressed,
+    events.TrainFailed: models.train_failed,
+    events.TrialCompleted: models.trial_completed,
+    events.ModelTrained: models.model_trained,
+    events.ModelScored: models.model_scored,
+    events.ModelExported: models.model_exported,
+    events.BulkIdentified: bulk.bulk_identified,
+    events.BulkCompleted: bulk.bulk_completed,
+    events.DeadLetterStored: bulk.dead_letter_stored,
+    events.DeadLetterReplayed: bulk.dead_letter_replayed,
+}
+
+
+def project(message: Message, seq: int) -> tuple[Change, ...]:
+    """What ``message``, stored at sequence ``seq`` of its stream, changes; () when nothing.
+
+    Raises:
+        Unprojectable: the message holds a value that no column can take.
+    """
+    projection = PROJECTIONS.get(type(message))
+    return projection(message, seq) if projection else ()
+
+
+def project_all(messages: Iterable[tuple[Message, int]]) -> list[Change]:
+    """All changes of (message, sequence) pairs, in their order."""
+    return [item for message, seq in messages for item in project(message, seq)]

@@ -1,0 +1,1 @@
+"""HTTP of the reporter: JSON, the page and what it needs."""

@@ -1,0 +1,120 @@
+"""Any sequence of events about a few things, so that they meet: strategies for property tests."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from hypothesis import strategies as st
+
+from contracts.commands import RequestTraining
+from contracts.events import (
+    BulkCompleted,
+    BulkIdentified,
+    Candidate,
+    DeadLetterReplayed,
+    DeadLetterStored,
+    Gate,
+    GateRule,
+    Identification,
+    ImageAccepted,
+    ImageDeduplicated,
+    ImageLabelled,
+    ImageRejected,
+    ImageRelabelled,
+    ImageRepeated,
+    ImageUploaded,
+    ModelExported,
+    ModelScored,
+    ModelTrained,
+    SetScore,
+    SideCounts,
+    SnapshotPacked,
+    TrainFailed,
+    TrainProgressed,
+    TrialCompleted,
+)
+from contracts.message import Message
+from contracts.values import Box, ObjectRef
+
+REF = ObjectRef(bucket="library", key="some/key", size=1, sha256="0" * 64)
+BOX = Box(left=0, top=0, width=1, height=1)
+
+moments = st.datetimes(datetime(2026, 1, 1), datetime(2026, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001
+images = st.sampled_from([character * 64 for character in "abc"])
+uploads = st.sampled_from(["upload-001", "upload-002", "upload-003"])
+runs = st.sampled_from(["run-1", "run-2"])
+versions = st.sampled_from(["001", "002"])
+requests = st.sampled_from(["request-1", "request-2"])
+labels = st.sampled_from(["otter", "flamingo/juvenile", "<script>", "Ω\x00", "🦊"])
+revisions = st.integers(1, 3)
+shares = st.one_of(st.none(), st.floats(0, 1))
+counts = st.integers(0, 9)
+people = st.sampled_from(["ann", "ben"])
+
+
+def _built(kind: type[Message], /, **fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Message]:
+    return st.builds(kind, **fields)
+
+
+_LABEL = {
+    "image_id": images, "revision": revisions, "label": labels,
+    "kind": st.sampled_from(["class", "unknown"]), "by": people, "labelled_at": moments,
+}
+any_event: st.SearchStrategy[Message] = st.one_of(
+    _built(ImageUploaded, upload_id=uploads, object=st.just(REF), file_name=labels, uploaded_at=moments,
+           label=st.one_of(st.none(), labels)),
+    _built(ImageAccepted, image_id=images, upload_id=uploads, file_name=labels, original=st.just(REF),
+           normalised=st.just(REF), thumbnail=st.just(REF), content=st.just(BOX), width_px=counts,
+           height_px=counts, image_format=st.just("PNG"), source=st.sampled_from(["real", "staged"]),
+           accepted_at=moments),
+    _built(ImageRepeated, upload_id=uploads, image_id=images, file_name=labels,
+           same=st.sampled_from(["bytes", "pixels"]), repeated_at=moments),
+    _built(ImageRejected, upload_id=uploads, file_name=labels, code=st.sampled_from(["empty", "damaged"]),
+           detail=labels, rejected_at=moments),
+    _built(ImageDeduplicated, image_id=images, revision=revisions, verdict=st.sampled_from(["unique", "near"]),
+           group=images, detector=st.just("phash"), deduplicated_at=moments),
+    _built(ImageLabelled, **_LABEL),
+    _built(ImageRelabelled, **_LABEL, previous_label=labels),
+    _built(SnapshotPacked, request_id=requests, snapshot_id=requests, manifest=st.just(REF), images=counts,
+           labelled=counts, unlabelled=counts, classes=counts, shards=counts, size_bytes=counts,
+           image_size_px=counts, packed_at=moments),
+    _built(RequestTraining, run_id=runs, snapshot_id=requests, by=people, requested_at=moments),
+    _built(TrainProgressed, run_id=runs, epoch=revisions, epochs=revisions,
+           loss=st.floats(allow_nan=True, allow_infinity=True), accuracy=st.floats(0, 1), val_accuracy=shares,
+           images_per_s=st.floats(0, 10), eta_s=st.floats(0, 10), progressed_at=moments),
+    _built(TrainFailed, run_id=runs, error=labels, remedy=labels, failed_at=moments),
+    _built(TrialCompleted, run_id=runs, snapshot_id=requests, network=st.just("small_cnn"), epochs=counts,
+           best_epoch=counts, best_val_accuracy=st.floats(0, 1), history=st.just(REF), completed_at=moments),
+    _built(ModelTrained, run_id=runs, model_version=versions, snapshot_id=requests, network=st.just("small_cnn"),
+           image_size_px=counts, classes=st.just(("a", "b")), model=st.just(REF), dataset=st.just(REF),
+           history=st.just(REF), images=st.builds(SideCounts, train=counts, validation=counts, test=counts,
+                                                  benchmark=counts, out=counts),
+           epochs=counts, best_epoch=counts, trained_at=moments),
+    _built(ModelScored, request_id=requests, model_version=versions, threshold=st.just(95.0),
+           sets=st.lists(st.builds(SetScore, name=st.sampled_from(["test", "train"]), images=counts, accuracy=shares),
+                         max_size=2, unique_by=lambda score: score.name).map(tuple),
+           gate=st.builds(Gate, verdict=st.sampled_from(["go", "no-go"]), rules=st.lists(
+               st.builds(GateRule, rule=st.sampled_from(["one", "two"]), passed=st.one_of(st.none(), st.booleans()),
+                         sentence=labels), max_size=2, unique_by=lambda rule: rule.rule).map(tuple)),
+           report=st.just(REF), scores=st.just(REF), scored_at=moments),
+    _built(ModelExported, request_id=requests, model_version=versions, snapshot_id=requests, manifest=st.just(REF),
+           model=st.just(REF), image_size_px=counts, classes=st.just(("a",)), exported_at=moments),
+    _built(BulkIdentified, run_id=runs, page=revisions, model_version=versions, identified_at=moments,
+           results=st.lists(st.builds(Identification, image_id=images, top=st.lists(
+               st.builds(Candidate, label=labels, confidence=st.floats(0, 100)), min_size=1, max_size=3).map(tuple)),
+               max_size=3, unique_by=lambda result: result.image_id).map(tuple)),
+    _built(BulkCompleted, run_id=runs, model_version=versions, snapshot_id=requests, identified=counts,
+           above_threshold=counts, threshold=st.just(95.0), completed_at=moments),
+    _built(DeadLetterStored, dead_letter_id=requests, service=people, durable=people, source_subject=labels,
+           source_stream=people, source_seq=counts, reason=st.just("malformed"), error=labels, attempts=counts,
+           body_base64=st.just(""), stored_at=moments),
+    _built(DeadLetterReplayed, dead_letter_id=requests, by=people, replayed_at=moments),
+)
+
+
+def histories(max_size: int = 30) -> st.SearchStrategy[list[tuple[Message, int]]]:
+    """Events with the sequence each has in its stream."""
+    return st.lists(any_event, max_size=max_size).map(
+        lambda events: [(event, seq) for seq, event in enumerate(events, 1)]
+    )
