@@ -35,7 +35,8 @@ class Health:
     @staticmethod
     async def _ask(check: Check) -> str:
         try:
-            await asyncio.wait_for(check(), CHECK_TIMEOUT_S)
+            async with asyncio.timeout(CHECK_TIMEOUT_S):
+                await check()
         except TimeoutError:
             return f"no answer within {CHECK_TIMEOUT_S:g} s"
         except Exception as error:

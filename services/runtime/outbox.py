@@ -7,6 +7,7 @@ publishes twice under one ``Nats-Msg-Id``, which the broker drops or the handler
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -95,10 +96,10 @@ class OutboxRelay:
                 await asyncio.sleep(pause_s)
                 pause_s, more = min(pause_s * 2, POLL_S), True
             if not more:
-                try:
-                    await asyncio.wait_for(self._wake.wait(), POLL_S)
-                except TimeoutError:
-                    continue
+                # Not wait_for: on Python 3.11 it can swallow a cancel that meets the wake-up.
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(POLL_S):
+                        await self._wake.wait()
 
     async def relay_once(self) -> bool:
         """Publish one batch; True when there may be more."""

@@ -132,8 +132,9 @@ class Service:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         with contextlib.suppress(Exception):  # what cannot be published now waits in the outbox
-            while await asyncio.wait_for(self.outbox.relay_once(), self.settings.graceful_stop_s):
-                pass
+            async with asyncio.timeout(self.settings.graceful_stop_s):
+                while await self.outbox.relay_once():
+                    pass
         for hook in self._stopping:
             await hook()
         await self.broker.stop()

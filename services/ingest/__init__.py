@@ -1,0 +1,1 @@
+"""The image library: takes uploads in, keeps labels, packs snapshots."""

@@ -1,0 +1,41 @@
+"""What decoding takes and gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from contracts.values import Box, RejectCode
+
+
+@dataclass(frozen=True)
+class PictureRules:
+    """How pictures are normalised; ``max_pixels`` is checked on the header, before any decoding."""
+
+    image_size_px: int
+    thumbnail_px: int
+    max_pixels: int
+
+
+@dataclass(frozen=True)
+class Normalised:
+    """A picture ready for the library.
+
+    ``png`` is ``image_size_px`` square; ``width_px`` and ``height_px`` are the upright source's.
+    ``pixel_sha256`` is the identity of the upright RGB pixels, whatever file format carried them.
+    """
+
+    png: bytes
+    thumbnail: bytes
+    content: Box
+    width_px: int
+    height_px: int
+    image_format: str
+    pixel_sha256: str
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """Why bytes did not become a picture, for a person."""
+
+    code: RejectCode
+    detail: str

@@ -1,0 +1,71 @@
+"""From whatever mode a file has to upright RGB pixels."""
+
+from __future__ import annotations
+
+import hashlib
+
+from PIL import Image
+
+ORIENTATION_TAG = 0x0112
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+SIDEWAYS = frozenset((5, 6, 7, 8))
+HIGH_BYTE = {"I;16": 1, "I;16L": 1, "I;16B": 0, "I;16N": 1}
+STRIP_ROWS = 256  # hashing by strips keeps the copy of a large picture's pixels small
+
+
+class NoAgreedRange(ValueError):
+    """The samples have no agreed black and white, so any conversion would be a guess."""
+
+
+def orientation(image: Image.Image) -> int:
+    """EXIF orientation 1..8; a broken EXIF block is no reason to lose the picture, so it counts as 1."""
+    try:
+        value = image.getexif().get(ORIENTATION_TAG, 1)
+    except MemoryError:
+        raise
+    except Exception:  # noqa: BLE001 - the parser raises whatever the block leads it to
+        return 1
+    return value if value in UPRIGHT else 1
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """RGB pixels of a loaded image: alpha lies on black, 16-bit samples keep their high byte.
+
+    Raises:
+        NoAgreedRange: 32-bit integer, floating-point or Lab samples.
+    """
+    if image.mode in HIGH_BYTE:
+        # Pillow's own conversion clips at 255 and so turns most 16-bit pictures white.
+        samples = image.tobytes()[HIGH_BYTE[image.mode] :: 2]
+        return Image.frombytes("L", image.size, samples).convert("RGB")
+    if image.mode in ("I", "F", "LAB"):
+        raise NoAgreedRange(
+            f"pixels of mode {image.mode!r} have no agreed range; save them with 8 or 16 bits"
+        )
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        black = Image.new("RGB", image.size)
+        black.paste(rgba, mask=rgba.getchannel("A"))
+        return black
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def pixel_digest(image: Image.Image, source_size: tuple[int, int]) -> str:
+    """SHA-256 of upright RGB pixels with their size and the source's (width, height).
+
+    A lossless copy in another format has the same digest. The source's size is part of it because
+    a large JPEG is decoded at a fraction of its size, and two sizes of one photo are not the same.
+    """
+    digest = hashlib.sha256(f"rgb {source_size} {image.size}\n".encode())
+    for top in range(0, image.height, STRIP_ROWS):
+        strip = image.crop((0, top, image.width, min(image.height, top + STRIP_ROWS)))
+        digest.update(strip.tobytes())
+    return digest.hexdigest()
