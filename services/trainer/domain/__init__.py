@@ -1,0 +1,1 @@
+"""Pure rules of the trainer: which image goes where, how much to train, which version comes next."""

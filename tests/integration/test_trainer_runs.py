@@ -1,0 +1,319 @@
+"""The trainer with its real children, real digits, a real object store and real databases."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import sqlalchemy as sa
+
+from contracts.commands import DatasetRules, RequestExport, RequestTraining, TrainOptions
+from contracts.events import (
+    ModelExported,
+    ModelScored,
+    ModelTrained,
+    TrainFailed,
+    TrainProgressed,
+    TrialCompleted,
+)
+from contracts.manifests import ExportManifest, History
+from contracts.message import Message, message_types
+from contracts.values import ObjectRef, Side
+from services.runtime.child import ChildDied
+from services.runtime.database import Database
+from services.runtime.delivery import Delivery, Unprocessable
+from services.runtime.logs import get_log
+from services.runtime.objectstore import ObjectStore
+from services.trainer import store
+from services.trainer.fitting.manifest import read_dataset
+from services.trainer.handlers import Exporter, NotYet, Trainer
+from services.trainer.settings import TrainerSettings
+from tests.support.colour_library import NOW
+from tests.support.digit_library import DigitLibrary
+from tests.support.model_services import model_service_settings
+from tests.support.servers import S3Server
+
+pytestmark = pytest.mark.integration
+
+RULES = DatasetRules(maximum_per_class=40)
+OPTIONS = TrainOptions(
+    epochs=3, batch_size=16, learning_rate=3e-3, flip=False, shift_share=0.05, schedule="cosine"
+)
+Named = Callable[[str], str]
+
+
+class Room:
+    """The trainer's handlers on the test's servers, without a broker."""
+
+    def __init__(self, settings: TrainerSettings) -> None:
+        self.settings = settings
+        self.database = Database(
+            settings.database_url.get_secret_value(), store.metadata, source="trainer", owner="test"
+        )
+        self._trainer = Trainer(self.database, settings, get_log("trainer"))
+        self._exporter = Exporter(self.database, settings, get_log("trainer"))
+
+    async def hear(self, message: Message) -> None:
+        delivery: Any = Delivery(message, "MODELS", 1, 1, datetime.now(UTC), message.message_id())
+        match message:
+            case RequestTraining():
+                await self._trainer.train(delivery)
+            case RequestExport() | ModelScored():
+                await self._exporter.handle(delivery)
+            case _:
+                await self._trainer.note_snapshot(delivery)
+
+    async def told(self) -> list[Message]:
+        table = store.metadata.tables["outbox"]
+        query = sa.select(table.c.subject, table.c.body).order_by(table.c.outbox_id)
+        rows = await self.database.read(lambda c: c.execute(query).all())
+        return [message_types()[row.subject].model_validate_json(row.body) for row in rows]
+
+    async def last(self) -> Message:
+        return (await self.told())[-1]
+
+
+@pytest.fixture
+async def room(weed: S3Server, tmp_path: Path) -> AsyncIterator[Room]:
+    url = f"sqlite:///{tmp_path}/trainer.sqlite"
+    made = Room(TrainerSettings(**model_service_settings("trainer", weed, url, tmp_path / "work")))
+    yield made
+    made.database.close()
+
+
+@pytest.fixture
+def object_store(weed: S3Server) -> ObjectStore:
+    return weed.store()
+
+
+@pytest.fixture
+def named(request: pytest.FixtureRequest) -> Named:
+    """Names that no other test on the server uses."""
+    own = hashlib.sha256(request.node.nodeid.encode()).hexdigest()[:12]
+    return lambda name: f"{own}-{name}"
+
+
+def training(run_id: str, snapshot_id: str, **change: Any) -> RequestTraining:
+    return RequestTraining.model_validate(
+        {"run_id": run_id, "snapshot_id": snapshot_id, "rules": RULES, "options": OPTIONS, "by": "ann"}
+        | {"requested_at": NOW}
+        | change
+    )
+
+
+def scored(trained: ModelTrained, verdict: str, report: ObjectRef) -> ModelScored:
+    return ModelScored.model_validate({
+        "request_id": trained.run_id, "model_version": trained.model_version, "threshold": 95.0, "sets": [],
+        "gate": {"verdict": verdict, "rules": []}, "report": report, "scores": report, "scored_at": NOW,
+        "throw_away": trained.throw_away,
+    })  # fmt: skip
+
+
+def ordered(version: str, request_id: str) -> RequestExport:
+    return RequestExport(
+        request_id=request_id,
+        model_version=version,
+        by="ann",
+        reason="the gate is too strict",
+        requested_at=NOW,
+    )
+
+
+def loaded(object_store: ObjectStore, ref: ObjectRef, folder: Path) -> keras.Model:
+    object_store.get_file(ref, folder / "model.keras")
+    return keras.saving.load_model(folder / "model.keras", compile=False)
+
+
+async def test_the_first_model_is_fine_tuned_for_more_classes_and_exported_once_the_gate_says_go(
+    room: Room, object_store: ObjectStore, named: Named, tmp_path: Path
+) -> None:
+    opening = DigitLibrary(object_store, named("opening"), "01", 50).packed()
+    grown_library = DigitLibrary(object_store, named("grown"), "012", 60)
+    with pytest.raises(NotYet, match="is not known to the trainer"):
+        await room.hear(training(named("first"), opening.snapshot_id))
+    for packed in (opening, grown_library.packed()):
+        await room.hear(packed)
+
+    await room.hear(training(named("first"), opening.snapshot_id))
+    *epochs, first = await room.told()
+    assert [type(epoch) for epoch in epochs] == [TrainProgressed] * 3
+    assert isinstance(first, ModelTrained)
+    assert (first.model_version, first.base_version, first.classes) == ("001", None, ("0", "1"))
+    assert first.images.train + first.images.validation == 80
+    assert (first.images.test, first.images.out) == (20, 10)
+    history = History.model_validate_json(object_store.get(first.history))
+    assert [epoch.val_accuracy for epoch in history.epochs] == [
+        epoch.val_accuracy for epoch in epochs if isinstance(epoch, TrainProgressed)
+    ]
+    assert first.best_val_accuracy == history.epochs[first.best_epoch - 1].val_accuracy
+
+    before = len(await room.told())
+    await room.hear(training(named("first"), opening.snapshot_id))  # redelivery
+    assert len(await room.told()) == before
+
+    await room.hear(training(named("second"), named("grown")))
+    second = await room.last()
+    assert isinstance(second, ModelTrained)
+    assert (second.model_version, second.base_version, second.classes) == ("002", "001", ("0", "1", "2"))
+    taught = {row.image_id for row in dataset_of(object_store, first, Side.TRAIN)}
+    assert taught <= {row.image_id for row in dataset_of(object_store, second, Side.TRAIN)}
+    one, two = (loaded(object_store, model.model, tmp_path / model.run_id) for model in (first, second))
+    assert two.get_layer("scores").units == 3
+    assert not np.array_equal(*(model.get_layer("block1a_conv").get_weights()[0] for model in (one, two)))
+
+    report = object_store.put("reports", named("report.json"), b'{"test": 1}')
+    await room.hear(scored(first, "no-go", report))
+    assert await room.last() == second
+    await room.hear(scored(second, "go", report))
+    exported = await room.last()
+    assert isinstance(exported, ModelExported)
+    await room.hear(scored(second, "go", report))
+    await room.hear(ordered("002", "order-0001"))
+    again = await room.last()
+    assert isinstance(again, ModelExported)
+    assert (again.manifest, again.ordered_by, exported.ordered_by) == (exported.manifest, "ann", None)
+    assert sum(isinstance(message, ModelExported) for message in await room.told()) == 2
+    check_export(object_store, exported, grown_library, tmp_path / "export")
+    assert not list(room.settings.work_dir.iterdir())
+
+
+def dataset_of(object_store: ObjectStore, trained: ModelTrained, side: Side) -> list[Any]:
+    return [row for row in read_dataset(object_store.get(trained.dataset)) if row.side is side]
+
+
+def check_export(
+    object_store: ObjectStore, exported: ModelExported, library: DigitLibrary, folder: Path
+) -> None:
+    """Every file is there by its digest, and all three signatures say what the ``.keras`` says."""
+    import tensorflow as tf
+
+    manifest = ExportManifest.model_validate_json(object_store.get(exported.manifest))
+    assert exported.manifest.key == "002/export.json"
+    for file in manifest.files:
+        ref = ObjectRef(bucket="models", key=f"002/{file.path}", size=file.size, sha256=file.sha256)
+        object_store.get_file(ref, folder / file.path)
+    paths = {file.path for file in manifest.files}
+    assert {"002/saved_model.pb", "labels.json", "dataset.parquet", "evaluation.json", "model.keras"} <= paths
+    assert json.loads((folder / "labels.json").read_text()) == {"0": "0", "1": "1", "2": "2"}
+
+    images = np.stack(list(library.pixels.values())[:25])
+    expected = keras.saving.load_model(folder / "model.keras", compile=False).predict_on_batch(images)
+    served = tf.saved_model.load(str(folder / "002"))
+    pngs = [library.png(image_id) for image_id in list(library.pixels)[:25]]
+    answers = [
+        served.signatures["serving_default"](image=tf.constant(images)),
+        served.signatures["serving_float"](image=tf.constant(images, tf.float32)),
+        served.signatures["serving_bytes"](image_bytes=tf.constant(pngs)),
+    ]
+    for answer in answers:
+        np.testing.assert_allclose(answer["scores"].numpy(), expected, atol=1e-6)
+        best = [name.decode() for name in answer["classes"].numpy()[:, 0]]
+        assert best == [manifest.classes[index] for index in expected.argmax(axis=1)]
+
+
+async def test_a_run_that_was_killed_and_run_again_gives_the_weights_of_an_undisturbed_one(
+    room: Room, object_store: ObjectStore, named: Named, tmp_path: Path
+) -> None:
+    packed = DigitLibrary(object_store, named("digits"), "01", 40).packed()
+    await room.hear(packed)
+    disturbed = asyncio.create_task(room.hear(training(named("one"), packed.snapshot_id)))
+    async with asyncio.timeout(120):
+        while not await room.told() and not disturbed.done():
+            await asyncio.sleep(0.02)
+    disturbed.cancel()
+    await asyncio.wait([disturbed])
+    assert isinstance(await room.last(), TrainProgressed)
+
+    await room.hear(training(named("one"), packed.snapshot_id))
+    one = await room.last()
+    await room.hear(training(named("two"), packed.snapshot_id, base="scratch"))
+    two = await room.last()
+    assert isinstance(one, ModelTrained)
+    assert isinstance(two, ModelTrained)
+    assert (one.model_version, two.model_version) == ("001", "002")
+    weights = [loaded(object_store, run.model, tmp_path / run.run_id).get_weights() for run in (one, two)]
+    for ours, theirs in zip(*weights, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert one.dataset.sha256 == two.dataset.sha256
+
+
+async def test_a_trial_registers_no_model(room: Room, object_store: ObjectStore, named: Named) -> None:
+    packed = DigitLibrary(object_store, named("digits"), "01", 40).packed()
+    await room.hear(packed)
+    short = OPTIONS.model_copy(update={"epochs": 1})
+    await room.hear(training(named("trial"), packed.snapshot_id, trial=True, options=short))
+    trial = await room.last()
+    assert isinstance(trial, TrialCompleted)
+    assert trial.epochs == 1
+    assert History.model_validate_json(object_store.get(trial.history)).run_id == trial.run_id
+    assert await room.database.read(lambda c: store.known_versions(c, 5)) == []
+
+
+async def test_a_library_too_small_fails_the_run_once_with_the_nearest_classes(
+    room: Room, object_store: ObjectStore, named: Named
+) -> None:
+    packed = DigitLibrary(object_store, named("digits"), "01", 12).packed()
+    await room.hear(packed)
+    asked = training(named("run"), packed.snapshot_id, rules=DatasetRules())
+    await room.hear(asked)
+    await room.hear(asked)
+    (failed,) = await room.told()
+    assert isinstance(failed, TrainFailed)
+    assert failed.error == "no class has 40 labelled images"
+    assert failed.remedy.endswith("nearest: 0 12, 1 12")
+
+
+async def test_a_base_that_was_never_trained_fails_the_run(
+    room: Room, object_store: ObjectStore, named: Named
+) -> None:
+    await room.hear(DigitLibrary(object_store, named("digits"), "0", 1).packed())
+    await room.hear(training(named("run"), named("digits"), base="404"))
+    failed = await room.last()
+    assert isinstance(failed, TrainFailed)
+    assert failed.error == "there is no model 404 to start from"
+
+
+async def test_a_child_that_dies_is_tried_once_more_and_then_the_run_has_failed(
+    room: Room, object_store: ObjectStore, named: Named
+) -> None:
+    await room.hear(DigitLibrary(object_store, named("digits"), "0", 1).packed())
+    room.settings.keras_backend = "none-such"  # Keras refuses it while it is imported
+    asked = training(named("run"), named("digits"))
+    with pytest.raises(ChildDied):
+        await room.hear(asked)
+    await room.hear(asked)
+    await room.hear(asked)
+    (failed,) = await room.told()
+    assert isinstance(failed, TrainFailed)
+    assert "died 2 times" in failed.error
+    assert "options.batch_size (now 16)" in failed.remedy
+
+
+async def test_throw_away_and_unknown_models_are_never_exported(
+    room: Room, object_store: ObjectStore
+) -> None:
+    held = object_store.put("reports", "any", b"{}")
+    trained = ModelTrained.model_validate({
+        "run_id": "throw-0001", "model_version": "000", "snapshot_id": "s", "network": "small_cnn",
+        "image_size_px": 28, "classes": ("0", "1"), "model": held, "dataset": held, "history": held,
+        "images": dict.fromkeys(("train", "validation", "test", "benchmark", "out"), 0), "epochs": 1,
+        "best_epoch": 1, "throw_away": True, "trained_at": NOW,
+    })  # fmt: skip
+    request = training("throw-0001", "s", throw_away=True)
+    await room.database.run(lambda unit: store.begin_run(unit, request, NOW))
+    version = await room.database.run(lambda unit: store.register(unit, trained))
+    assert version == "001"
+    await room.hear(scored(trained.model_copy(update={"model_version": "001"}), "go", held))
+    with pytest.raises(Unprocessable, match="model 001 is of a throw-away run"):
+        await room.hear(ordered("001", "order-0001"))
+    with pytest.raises(Unprocessable, match="there is no model 404; the newest are: 001"):
+        await room.hear(ordered("404", "order-0002"))
+    assert not any(isinstance(message, ModelExported) for message in await room.told())

@@ -1,0 +1,112 @@
+"""What holds for every library, every set of rules and every history of runs."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contracts.commands import DatasetRules
+from contracts.manifests import DatasetRow, SnapshotRow
+from contracts.values import Side, Source
+from services.trainer.domain.dataset import build_dataset
+from services.trainer.domain.units import unit_of
+from tests.support.snapshots import image_name, libraries_of_rows
+
+TESTED = {Side.VALIDATION, Side.TEST, Side.BENCHMARK}
+
+rule_sets = st.builds(
+    DatasetRules,
+    minimum_per_class=st.integers(1, 6),
+    maximum_per_class=st.integers(1, 12),
+    staged_cap=st.integers(0, 10),
+    train_share=st.sampled_from([0.5, 0.8, 0.9]),
+    validation_share=st.sampled_from([0.0, 0.1]),
+)
+ancestors = st.sets(st.integers(0, 39).map(image_name))
+
+
+def sides(dataset: list[DatasetRow]) -> dict[str, Side]:
+    return {row.image_id: row.side for row in dataset}
+
+
+@given(libraries_of_rows(), rule_sets, ancestors, st.randoms(use_true_random=False))
+def test_the_order_of_the_rows_changes_nothing(
+    rows: list[SnapshotRow], rules: DatasetRules, trained: set[str], random: object
+) -> None:
+    shuffled = list(rows)
+    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    assert build_dataset(shuffled, rules, trained) == build_dataset(rows, rules, trained)
+
+
+@given(libraries_of_rows(), rule_sets, ancestors)
+def test_every_image_of_the_snapshot_appears_exactly_once_sorted(
+    rows: list[SnapshotRow], rules: DatasetRules, trained: set[str]
+) -> None:
+    dataset = build_dataset(rows, rules, trained)
+    assert [row.image_id for row in dataset] == sorted(row.image_id for row in rows)
+
+
+@given(libraries_of_rows(), rule_sets, ancestors, ancestors)
+def test_no_unit_is_learned_from_and_tested_on(
+    rows: list[SnapshotRow], rules: DatasetRules, trained: set[str], validated: set[str]
+) -> None:
+    dataset = sides(build_dataset(rows, rules, trained, validated))
+    of_unit: dict[str, set[Side]] = defaultdict(set)
+    for image, unit in unit_of(rows).items():
+        of_unit[unit].add(dataset[image])
+    for found in of_unit.values():
+        assert len(found - {Side.OUT}) <= 1
+
+
+@given(libraries_of_rows(), rule_sets, ancestors)
+def test_the_caps_hold(rows: list[SnapshotRow], rules: DatasetRules, trained: set[str]) -> None:
+    dataset = build_dataset(rows, rules, trained)
+    used = [row for row in dataset if row.side in {Side.TRAIN, Side.VALIDATION, Side.TEST}]
+    learned = Counter(row.label for row in used if row.side is not Side.TEST)
+    made = Counter(row.label for row in used if row.source is not Source.REAL)
+    real = Counter(row.label for row in used if row.source is Source.REAL)
+    assert all(count <= rules.maximum_per_class for count in learned.values())
+    for label, count in made.items():
+        assert count <= max(0, rules.staged_cap - real[label])
+
+
+@given(libraries_of_rows(), rule_sets, ancestors)
+def test_classes_are_numbered_without_gaps_and_each_is_trained_on(
+    rows: list[SnapshotRow], rules: DatasetRules, trained: set[str]
+) -> None:
+    dataset = build_dataset(rows, rules, trained)
+    taught = sorted({str(row.label) for row in dataset if row.side is Side.TRAIN})
+    for row in dataset:
+        assert row.class_name is None or taught[row.class_index] == row.class_name
+        if row.side in {Side.TRAIN, Side.VALIDATION, Side.TEST}:
+            assert row.class_name == row.label
+
+
+@given(st.lists(st.tuples(libraries_of_rows(), rule_sets), min_size=1, max_size=5))
+def test_over_any_history_no_model_is_tested_on_what_it_or_an_ancestor_learned_from(
+    history: list[tuple[list[SnapshotRow], DatasetRules]],
+) -> None:
+    """Labels, groups, guests, benchmarks, caps and shares change between the runs at will."""
+    trained: set[str] = set()
+    validated: set[str] = set()
+    for rows, rules in history:
+        dataset = sides(build_dataset(rows, rules, trained, validated))
+        assert not trained & {image for image, side in dataset.items() if side in TESTED}
+        assert not validated & {i for i, side in dataset.items() if side in {Side.TEST, Side.BENCHMARK}}
+        trained |= {image for image, side in dataset.items() if side is Side.TRAIN}
+        validated |= {image for image, side in dataset.items() if side is Side.VALIDATION}
+
+
+@given(libraries_of_rows(), st.integers(1, 12))
+def test_the_side_of_an_image_that_is_not_overflow_is_the_same_in_every_run(
+    rows: list[SnapshotRow], maximum: int
+) -> None:
+    """Caps decide who overflows, never who trains and who validates."""
+    roomy = DatasetRules(minimum_per_class=1, maximum_per_class=1000, staged_cap=1000)
+    tight = roomy.model_copy(update={"maximum_per_class": maximum})
+    before, after = sides(build_dataset(rows, roomy, set())), sides(build_dataset(rows, tight, set()))
+    for image, side in after.items():
+        if side in {Side.TRAIN, Side.VALIDATION}:
+            assert before[image] in {side, Side.OUT}
