@@ -77,9 +77,13 @@ class EventLog:
 
     async def _pull(self, heard: Consumer, first: int) -> AsyncIterator[list[StoredEvent]]:
         config = ConsumerConfig(
-            name=READER, filter_subjects=list(heard.subjects), ack_policy=AckPolicy.NONE,
-            deliver_policy=DeliverPolicy.BY_START_SEQUENCE, opt_start_seq=first,
-            inactive_threshold=INACTIVE_S, mem_storage=True,
+            name=READER,
+            filter_subjects=list(heard.subjects),
+            ack_policy=AckPolicy.NONE,
+            deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
+            opt_start_seq=first,
+            inactive_threshold=INACTIVE_S,
+            mem_storage=True,
         )
         info = await self._js.add_consumer(heard.stream, config)
         pending, place = info.num_pending or 0, 0

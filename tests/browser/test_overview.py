@@ -75,7 +75,15 @@ def test_a_full_page_loads_without_a_fault(watched: Watched, database: Database)
     tell(database, Story(images=30))
     watched.page.goto(watched.address)
     watched.page.wait_for_load_state("networkidle")
-    for title in ("Services", "Flow of images", "Classes", "Models", "Training", "Rejected uploads", "Dead letters"):
+    for title in (
+        "Services",
+        "Flow of images",
+        "Classes",
+        "Models",
+        "Training",
+        "Rejected uploads",
+        "Dead letters",
+    ):
         expect(watched.page.get_by_role("region", name=title, exact=True)).to_be_visible()
     loaded = "[...document.images].every((image) => image.naturalWidth > 0 || !image.complete)"
     wait_for(lambda: bool(watched.page.evaluate(loaded)))
@@ -88,7 +96,9 @@ def test_a_full_page_loads_without_a_fault(watched: Watched, database: Database)
 def test_the_policy_is_in_force_and_the_ear_hears(watched: Watched) -> None:
     watched.page.goto(watched.address)
     watched.page.evaluate("document.body.setAttribute('style', 'color: red')")
-    watched.page.evaluate("document.body.append(Object.assign(document.createElement('script'), {text: 'window.ran = 1'}))")
+    watched.page.evaluate(
+        "document.body.append(Object.assign(document.createElement('script'), {text: 'window.ran = 1'}))"
+    )
     wait_for(lambda: len(watched.violations()) >= 1)
     assert watched.page.evaluate("window.ran") is None
 
@@ -97,7 +107,9 @@ def test_hostile_text_shows_as_text(watched: Watched, database: Database) -> Non
     tell(database, Story(images=2))
     watched.page.goto(watched.address)
     expect(watched.page.locator(".class__name", has_text="<script>")).to_have_text(HOSTILE_LABEL)
-    expect(watched.page.locator("#part-rejected .item__name").first).to_have_text(HOSTILE_NAME.replace("\u202e", "\ufffd"))
+    expect(watched.page.locator("#part-rejected .item__name").first).to_have_text(
+        HOSTILE_NAME.replace("\u202e", "\ufffd")
+    )
     assert watched.page.locator("#content script, #content b, #content img:not(.thumb)").count() == 0
     assert watched.faults == []
 
@@ -116,7 +128,9 @@ def test_parts_refresh_by_themselves_and_only_when_they_changed(watched: Watched
     expect(note).to_contain_text(
         f"{len([m for m in first.messages if m.name == 'image.uploaded']) + 1} uploaded", timeout=REFRESHED_MS
     )
-    with watched.page.expect_response(lambda got: "/parts/rejected" in got.url, timeout=REFRESHED_MS) as answer:
+    with watched.page.expect_response(
+        lambda got: "/parts/rejected" in got.url, timeout=REFRESHED_MS
+    ) as answer:
         pass
     assert answer.value.status == 204
     expect(watched.page.locator("#part-rejected[data-kept=yes]")).to_be_visible()

@@ -86,7 +86,9 @@ async def test_nothing_on_the_page_needs_inline_style_or_script(http: httpx.Asyn
     assert not re.search(r"(?:src|href|hx-get)=\"(?!/|#)", page)
 
 
-@pytest.mark.parametrize("path", ["/", "/parts/flow", "/api/v1/summary", "/static/page.css", "/nothing", "/parts/x"])
+@pytest.mark.parametrize(
+    "path", ["/", "/parts/flow", "/api/v1/summary", "/static/page.css", "/nothing", "/parts/x"]
+)
 async def test_every_answer_carries_the_policy(http: httpx.AsyncClient, path: str) -> None:
     headers = (await http.get(path)).headers
     assert headers["content-security-policy"] == POLICY
@@ -145,7 +147,9 @@ async def test_only_known_image_ids_have_thumbnails(http: httpx.AsyncClient, ima
 
 async def test_a_thumbnail_the_store_lost_is_a_fault_not_an_absence(fresh: Database, weed: S3Server) -> None:
     said = next(message for message in Story(images=1).tell() if isinstance(message, ImageAccepted))
-    lost = said.model_copy(update={"thumbnail": said.thumbnail.model_copy(update={"key": "never/stored.webp"})})
+    lost = said.model_copy(
+        update={"thumbnail": said.thumbnail.model_copy(update={"key": "never/stored.webp"})}
+    )
     await project_into(fresh, [(lost, 1)])
     async with client(application(fresh, page_settings("sqlite://"), weed.store())) as http:
         answer = await http.get(f"/thumbnails/{said.image_id}")
@@ -166,21 +170,37 @@ async def test_an_image_is_found_by_its_hostile_label(http: httpx.AsyncClient) -
     assert [image["file_name"] for image in found] == [HOSTILE_NAME]
 
 
-@pytest.mark.parametrize("query", [
-    {"after": "nonsense"}, {"after": "WyJhIiwiYiJd"}, {"limit": 0}, {"limit": 1001}, {"verdict": "maybe"},
-    {"unlabelled": "perhaps"}, {"label": "l" * 1025},
-])
-async def test_a_bad_question_is_refused_with_a_reason(http: httpx.AsyncClient, query: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"after": "nonsense"},
+        {"after": "WyJhIiwiYiJd"},
+        {"limit": 0},
+        {"limit": 1001},
+        {"verdict": "maybe"},
+        {"unlabelled": "perhaps"},
+        {"label": "l" * 1025},
+    ],
+)
+async def test_a_bad_question_is_refused_with_a_reason(
+    http: httpx.AsyncClient, query: dict[str, Any]
+) -> None:
     answer = await http.get("/api/v1/images", params=query)
     assert answer.status_code in {400, 422}
     assert answer.json()["detail"]
 
 
-@pytest.mark.parametrize(("path", "key"), [
-    ("/api/v1/uploads?state=rejected", "uploads"), ("/api/v1/models", "models"), ("/api/v1/snapshots", "snapshots"),
-    ("/api/v1/identifications?model_version=002", "identifications"), ("/api/v1/classes", "classes"),
-    ("/api/v1/dead-letters", "dead_letters"),
-])
+@pytest.mark.parametrize(
+    ("path", "key"),
+    [
+        ("/api/v1/uploads?state=rejected", "uploads"),
+        ("/api/v1/models", "models"),
+        ("/api/v1/snapshots", "snapshots"),
+        ("/api/v1/identifications?model_version=002", "identifications"),
+        ("/api/v1/classes", "classes"),
+        ("/api/v1/dead-letters", "dead_letters"),
+    ],
+)
 async def test_every_list_answers(http: httpx.AsyncClient, path: str, key: str) -> None:
     assert (await http.get(path)).json()[key]
 
@@ -198,8 +218,9 @@ async def test_a_model_tells_its_sets_and_its_gate(http: httpx.AsyncClient) -> N
     assert [rule["passed"] for rule in model["gate_rules"]] == [None, True]
 
 
-@pytest.mark.parametrize("header", [{}, {"authorization": "Bearer wrong"}, {"authorization": TOKEN},
-                                    {"authorization": "Bearer "}])
+@pytest.mark.parametrize(
+    "header", [{}, {"authorization": "Bearer wrong"}, {"authorization": TOKEN}, {"authorization": "Bearer "}]
+)
 async def test_a_rebuild_needs_the_token(http: httpx.AsyncClient, header: dict[str, str]) -> None:
     answer = await http.post("/api/v1/rebuild", headers=header)
     assert answer.status_code == 401
@@ -211,7 +232,9 @@ async def test_no_token_configured_lets_nobody_in(fresh: Database) -> None:
         assert (await http.post("/api/v1/rebuild", headers={"authorization": "Bearer "})).status_code == 401
 
 
-async def test_a_rebuild_that_cannot_read_the_log_says_so_and_changes_nothing(http: httpx.AsyncClient) -> None:
+async def test_a_rebuild_that_cannot_read_the_log_says_so_and_changes_nothing(
+    http: httpx.AsyncClient,
+) -> None:
     before = (await http.get("/api/v1/summary")).json()
     answer = await http.post("/api/v1/rebuild", headers={"authorization": f"Bearer {TOKEN}"})
     last = json.loads(answer.text.splitlines()[-1])

@@ -66,8 +66,16 @@ async def test_a_life_told_on_the_broker_is_in_the_store_and_a_rebuild_equals_it
         before = await service.database.read(digests)
         progress, report = await rebuild(http)
         assert report["equal"], report
-        assert {line["stream"] for line in progress} == {"IMAGES", "LIBRARY", "MODELS", "BULK", "DEAD_LETTERS"}
-        assert report["tables"]["dim_images"]["rows_before"] == report["tables"]["dim_images"]["rows_after"] > 0
+        assert {line["stream"] for line in progress} == {
+            "IMAGES",
+            "LIBRARY",
+            "MODELS",
+            "BULK",
+            "DEAD_LETTERS",
+        }
+        assert (
+            report["tables"]["dim_images"]["rows_before"] == report["tables"]["dim_images"]["rows_after"] > 0
+        )
         assert await service.database.read(digests) == before
         assert (await http.get("/api/v1/summary")).json() == summary
         assert (await http.get("/health/ready")).json()["checks"]["broker"] == "ok"  # nothing was forbidden
@@ -81,7 +89,9 @@ async def test_a_rebuild_repairs_what_somebody_changed_and_says_where(
         await until_settled(js)
         before = await service.database.read(digests)
         images, models = metadata.tables["dim_images"], metadata.tables["dim_models"]
-        await service.database.run(lambda unit: unit.connection.execute(sa.update(images).values(label="x")).close())
+        await service.database.run(
+            lambda unit: unit.connection.execute(sa.update(images).values(label="x")).close()
+        )
         await service.database.run(lambda unit: unit.connection.execute(sa.delete(models)).close())
         _, report = await rebuild(http)
         assert not report["equal"]
@@ -93,7 +103,9 @@ async def test_a_rebuild_repairs_what_somebody_changed_and_says_where(
 async def test_events_that_no_projection_can_read_are_dead_letters_and_skipped_by_a_rebuild(
     service: Service, js: JetStreamContext
 ) -> None:
-    upload = ImageUploaded(upload_id="upload-001", object=ref("incoming", "a"), file_name="a.png", uploaded_at=NOON)
+    upload = ImageUploaded(
+        upload_id="upload-001", object=ref("incoming", "a"), file_name="a.png", uploaded_at=NOON
+    )
     huge = upload.model_dump(mode="json") | {"upload_id": "upload-002"}
     huge["object"] |= {"size": 2**70}
     await js.publish(upload.subject(), b"{not json", stream="IMAGES")
@@ -112,14 +124,18 @@ async def test_events_that_no_projection_can_read_are_dead_letters_and_skipped_b
         assert report["skipped"] == 2
 
 
-async def test_events_that_arrive_while_a_rebuild_runs_are_not_lost(service: Service, js: JetStreamContext) -> None:
+async def test_events_that_arrive_while_a_rebuild_runs_are_not_lost(
+    service: Service, js: JetStreamContext
+) -> None:
     story = Story(images=30).tell()
     async with running(service) as http:
         await publish(js, story[: len(story) // 2])
-        async with http.stream("POST", "/api/v1/rebuild", headers={"authorization": f"Bearer {TOKEN}"}) as answer:
+        async with http.stream(
+            "POST", "/api/v1/rebuild", headers={"authorization": f"Bearer {TOKEN}"}
+        ) as answer:
             second = await http.post("/api/v1/rebuild", headers={"authorization": f"Bearer {TOKEN}"})
             assert second.status_code in {200, 409}
-            await publish(js, story[len(story) // 2:])
+            await publish(js, story[len(story) // 2 :])
             lines = [json.loads(line) async for line in answer.aiter_lines() if line]
         assert "error" not in lines[-1]
         await until_settled(js)

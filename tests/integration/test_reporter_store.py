@@ -65,7 +65,9 @@ async def test_a_digest_tells_one_changed_value(database: Database, pairs: Pairs
     await project_into(database, pairs)
     before = await database.read(digests)
     table = metadata.tables["dim_models"]
-    await database.run(lambda unit: unit.connection.execute(sa.update(table).values(network="another")).close())
+    await database.run(
+        lambda unit: unit.connection.execute(sa.update(table).values(network="another")).close()
+    )
     after = await database.read(digests)
     assert [name for name in before if before[name] != after[name]] == ["dim_models"]
 
@@ -83,7 +85,8 @@ async def test_every_figure_adds_up(database: Database, pairs: Pairs) -> None:
     assert images["accepted"] == images["unique"] + images["near_duplicates"]
     assert images["rejected"] == 5
     assert [(m["version"], m["state"], m["gate"], m["test_accuracy"]) for m in summary["models"]] == [
-        ("001", "scored", "no-go", 0.951), ("002", "exported", "go", 0.974),
+        ("001", "scored", "no-go", 0.951),
+        ("002", "exported", "go", 0.974),
     ]
     assert summary["bulk"]["identified"] == images["unlabelled"]
     assert summary["dead_letters"] == 1
@@ -120,13 +123,16 @@ async def test_pages_of_identifications_and_letters_end(database: Database, pair
     assert letter["body_base64"]
 
 
-@pytest.mark.parametrize(("wanted", "names"), [
-    (ImageFilter(label=HOSTILE_LABEL), {HOSTILE_NAME}),
-    (ImageFilter(file="<B>EVIL</b>'"), {HOSTILE_NAME}),
-    (ImageFilter(file="%"), set()),
-    (ImageFilter(label="seven", file="one/"), {"one/00001.png"}),
-    (ImageFilter(benchmark="difficult"), set()),
-])
+@pytest.mark.parametrize(
+    ("wanted", "names"),
+    [
+        (ImageFilter(label=HOSTILE_LABEL), {HOSTILE_NAME}),
+        (ImageFilter(file="<B>EVIL</b>'"), {HOSTILE_NAME}),
+        (ImageFilter(file="%"), set()),
+        (ImageFilter(label="seven", file="one/"), {"one/00001.png"}),
+        (ImageFilter(benchmark="difficult"), set()),
+    ],
+)
 async def test_images_are_found_by_exact_values(
     database: Database, pairs: Pairs, wanted: ImageFilter, names: set[str]
 ) -> None:
@@ -152,7 +158,9 @@ async def test_a_run_under_way_shows_its_epochs(database: Database) -> None:
     run = await database.read(lambda c: models.run(c, "under-way"))
     assert run is not None
     assert (run["state"], run["request"], len(run["epochs"])) == ("running", None, 4)
-    assert [found["run_id"] for found in await database.read(lambda c: models.newest_runs(c, 3))] == ["under-way"]
+    assert [found["run_id"] for found in await database.read(lambda c: models.newest_runs(c, 3))] == [
+        "under-way"
+    ]
     assert await database.read(lambda c: models.run(c, "never-heard-of")) is None
 
 

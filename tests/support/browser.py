@@ -16,8 +16,15 @@ from playwright.sync_api import Browser, Page, Playwright
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
 )
 LISTEN = """
 window.violations = [];
@@ -37,10 +44,15 @@ class Watched:
     def watch(self) -> None:
         """From now on."""
         self.page.add_init_script(LISTEN)
-        self.page.on("console", lambda said: self._note(said.type in {"error", "warning"}, f"console: {said.text}"))
+        self.page.on(
+            "console", lambda said: self._note(said.type in {"error", "warning"}, f"console: {said.text}")
+        )
         self.page.on("pageerror", lambda error: self._note(True, f"script: {error}"))
         self.page.on("dialog", lambda dialog: self._note(True, f"dialog: {dialog.message}"))
-        self.page.on("request", lambda asked: self._note(not asked.url.startswith(self.address), f"foreign: {asked.url}"))
+        self.page.on(
+            "request",
+            lambda asked: self._note(not asked.url.startswith(self.address), f"foreign: {asked.url}"),
+        )
         self.page.on("response", lambda got: self._note(got.status >= 400, f"{got.status}: {got.url}"))
 
     def violations(self) -> list[str]:
@@ -62,7 +74,8 @@ def launch(playwright: Playwright) -> Browser:
     if not CHROMIUM.exists():
         pytest.fail(
             f"{CHROMIUM} is missing; install it (`apt-get install -y --no-install-recommends chromium`) "
-            "and run `make test-browser` again", pytrace=False,
+            "and run `make test-browser` again",
+            pytrace=False,
         )
     return playwright.chromium.launch(executable_path=str(CHROMIUM), args=list(FLAGS))
 

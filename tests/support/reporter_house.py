@@ -51,6 +51,7 @@ def page_settings(database_url: str, **changes: Any) -> ReporterSettings:
 
 def application(database: Database, settings: ReporterSettings, store: ObjectStore | None = None) -> FastAPI:
     """The HTTP side alone; there is no log to rebuild from."""
+
     async def no_log() -> EventLog:
         raise ConnectionError("this test has no broker")
 
@@ -67,10 +68,16 @@ def reporter(broker: Broker, s3: S3Server, database_url: str, work_dir: Path, **
     upgrade("reporter", database_url)
     mine = broker.settings("reporter")
     values: dict[str, Any] = {
-        "nats_url": mine.nats_url, "nats_user": mine.nats_user, "nats_password": mine.nats_password,
-        "s3_endpoint": s3.settings.s3_endpoint, "s3_access_key": s3.settings.s3_access_key,
-        "s3_secret_key": s3.settings.s3_secret_key, "database_url": database_url, "work_dir": work_dir,
-        "retry_delays_s": (0.1, 0.2), "api_token": TOKEN,
+        "nats_url": mine.nats_url,
+        "nats_user": mine.nats_user,
+        "nats_password": mine.nats_password,
+        "s3_endpoint": s3.settings.s3_endpoint,
+        "s3_access_key": s3.settings.s3_access_key,
+        "s3_secret_key": s3.settings.s3_secret_key,
+        "database_url": database_url,
+        "work_dir": work_dir,
+        "retry_delays_s": (0.1, 0.2),
+        "api_token": TOKEN,
     }
     return create_app(ReporterSettings.model_validate(values | changes))
 
@@ -91,7 +98,9 @@ async def publish(js: JetStreamContext, messages: Sequence[Message]) -> None:
     pending = []
     for message in messages:
         body, headers = encode(message, "test")
-        pending.append(await js.publish_async(message.subject(), body, stream=message.stream(), headers=headers))
+        pending.append(
+            await js.publish_async(message.subject(), body, stream=message.stream(), headers=headers)
+        )
     for confirmed in pending:
         await confirmed
 

@@ -102,7 +102,8 @@ class Story:
         self.unlabelled: list[tuple[str, int]] = []
         self._thumbnails = {
             (label, variant): thumbnail_ref(label, variant)
-            for label in range(len(LABELS)) for variant in range(VARIANTS)
+            for label in range(len(LABELS))
+            for variant in range(VARIANTS)
         }
 
     def tell(self) -> list[Message]:
@@ -134,29 +135,56 @@ class Story:
         image_id, upload_id = digest(file_name), digest("up" + file_name)[:26]
         when, name = self.now(), given or LABELS[label]
         original = ref("incoming", f"{image_id}.png")
-        self.say(ImageUploaded(
-            upload_id=upload_id, object=original, file_name=file_name, uploaded_at=when,
-            label=name if labelled else None, guest=f"guest-{self.chance.randrange(40)}",
-        ))
-        self.say(ImageAccepted(
-            image_id=image_id, upload_id=upload_id, file_name=file_name, original=original,
-            normalised=ref("library", f"{image_id}.png"),
-            thumbnail=self._thumbnails[label, self.chance.randrange(VARIANTS)],
-            content=Box(left=0, top=0, width=64, height=64), width_px=64, height_px=64,
-            image_format="PNG", source="real" if self.chance.random() > 0.05 else "staged",
-            accepted_at=self.now(),
-        ))
+        self.say(
+            ImageUploaded(
+                upload_id=upload_id,
+                object=original,
+                file_name=file_name,
+                uploaded_at=when,
+                label=name if labelled else None,
+                guest=f"guest-{self.chance.randrange(40)}",
+            )
+        )
+        self.say(
+            ImageAccepted(
+                image_id=image_id,
+                upload_id=upload_id,
+                file_name=file_name,
+                original=original,
+                normalised=ref("library", f"{image_id}.png"),
+                thumbnail=self._thumbnails[label, self.chance.randrange(VARIANTS)],
+                content=Box(left=0, top=0, width=64, height=64),
+                width_px=64,
+                height_px=64,
+                image_format="PNG",
+                source="real" if self.chance.random() > 0.05 else "staged",
+                accepted_at=self.now(),
+            )
+        )
         near = self.chance.random() < 0.03
-        self.say(ImageDeduplicated(
-            image_id=image_id, revision=1, group=image_id, detector="phash-64", deduplicated_at=self.now(),
-            verdict=DuplicateVerdict.NEAR if near else DuplicateVerdict.UNIQUE,
-            duplicate_of=digest("zero/00000.png") if near else None, distance_bits=4 if near else None,
-        ))
+        self.say(
+            ImageDeduplicated(
+                image_id=image_id,
+                revision=1,
+                group=image_id,
+                detector="phash-64",
+                deduplicated_at=self.now(),
+                verdict=DuplicateVerdict.NEAR if near else DuplicateVerdict.UNIQUE,
+                duplicate_of=digest("zero/00000.png") if near else None,
+                distance_bits=4 if near else None,
+            )
+        )
         if labelled:
-            self.say(ImageLabelled(
-                image_id=image_id, revision=1, label=name, kind=LabelKind.CLASS, by="upload",
-                labelled_at=self.now(),
-            ))
+            self.say(
+                ImageLabelled(
+                    image_id=image_id,
+                    revision=1,
+                    label=name,
+                    kind=LabelKind.CLASS,
+                    by="upload",
+                    labelled_at=self.now(),
+                )
+            )
         else:
             self.unlabelled.append((image_id, label))
         return image_id
@@ -165,35 +193,83 @@ class Story:
         """Exact duplicates, files that are no images, hostile names, a relabelled image, a dead letter."""
         for number in range(max(self.images // 3, 2)):
             upload_id, name = f"repeat-{number:08d}", f"again/{number:05d}.png"
-            self.say(ImageUploaded(upload_id=upload_id, object=ref("incoming", name), file_name=name,
-                                   uploaded_at=self.now()))
-            self.say(ImageRepeated(upload_id=upload_id, image_id=digest("zero/00000.png"), file_name=name,
-                                   same="bytes" if number % 2 else "pixels", repeated_at=self.now()))
+            self.say(
+                ImageUploaded(
+                    upload_id=upload_id, object=ref("incoming", name), file_name=name, uploaded_at=self.now()
+                )
+            )
+            self.say(
+                ImageRepeated(
+                    upload_id=upload_id,
+                    image_id=digest("zero/00000.png"),
+                    file_name=name,
+                    same="bytes" if number % 2 else "pixels",
+                    repeated_at=self.now(),
+                )
+            )
         rejections = (
-            ("broken/holiday.jpg", RejectCode.DAMAGED, "the file ends after 12,288 of 80,412 bytes; upload it again"),
+            (
+                "broken/holiday.jpg",
+                RejectCode.DAMAGED,
+                "the file ends after 12,288 of 80,412 bytes; upload it again",
+            ),
             ("notes.jpg", RejectCode.NOT_AN_IMAGE, "the content is text, whatever the name says"),
-            ("bomb.png", RejectCode.TOO_MANY_PIXELS, "40,000 x 40,000 pixels are more than the 100 million allowed"),
-            ("logo.svg", RejectCode.UNSUPPORTED_FORMAT, "SVG is a program, not a photo; send JPEG, PNG or WebP"),
+            (
+                "bomb.png",
+                RejectCode.TOO_MANY_PIXELS,
+                "40,000 x 40,000 pixels are more than the 100 million allowed",
+            ),
+            (
+                "logo.svg",
+                RejectCode.UNSUPPORTED_FORMAT,
+                "SVG is a program, not a photo; send JPEG, PNG or WebP",
+            ),
             (HOSTILE_NAME, RejectCode.EMPTY, "the file has no bytes"),
         )
         for number, (name, code, detail) in enumerate(rejections):
             upload_id = f"reject-{number:08d}"
-            self.say(ImageUploaded(upload_id=upload_id, object=ref("incoming", f"r{number}"), file_name=name,
-                                   uploaded_at=self.now()))
-            self.say(ImageRejected(upload_id=upload_id, file_name=name, code=code, detail=detail,
-                                   rejected_at=self.now()))
+            self.say(
+                ImageUploaded(
+                    upload_id=upload_id,
+                    object=ref("incoming", f"r{number}"),
+                    file_name=name,
+                    uploaded_at=self.now(),
+                )
+            )
+            self.say(
+                ImageRejected(
+                    upload_id=upload_id, file_name=name, code=code, detail=detail, rejected_at=self.now()
+                )
+            )
         self.image(HOSTILE_NAME, 9, given=HOSTILE_LABEL)
-        self.say(ImageRelabelled(
-            image_id=digest("one/00001.png"), revision=2, label="seven", kind=LabelKind.CLASS, by="ann",
-            previous_label="one", reason="a seven without its bar", labelled_at=self.now(),
-        ))
-        self.say(DeadLetterStored(
-            dead_letter_id=digest("letter")[:16], service="ingest", durable="ingest-labels",
-            source_subject="menagerie.v1.label.assign", source_stream="LIBRARY", source_seq=7,
-            reason=DeadLetterReason.MALFORMED, error="label.assign: image_id: String should match pattern "
-            "'^[0-9a-f]{64}$' <script>alert('letter')</script>",
-            attempts=1, body_base64="eyJpbWFnZV9pZCI6ICIuLi8ifQ==", stored_at=self.now(),
-        ))
+        self.say(
+            ImageRelabelled(
+                image_id=digest("one/00001.png"),
+                revision=2,
+                label="seven",
+                kind=LabelKind.CLASS,
+                by="ann",
+                previous_label="one",
+                reason="a seven without its bar",
+                labelled_at=self.now(),
+            )
+        )
+        self.say(
+            DeadLetterStored(
+                dead_letter_id=digest("letter")[:16],
+                service="ingest",
+                durable="ingest-labels",
+                source_subject="menagerie.v1.label.assign",
+                source_stream="LIBRARY",
+                source_seq=7,
+                reason=DeadLetterReason.MALFORMED,
+                error="label.assign: image_id: String should match pattern "
+                "'^[0-9a-f]{64}$' <script>alert('letter')</script>",
+                attempts=1,
+                body_base64="eyJpbWFnZV9pZCI6ICIuLi8ifQ==",
+                stored_at=self.now(),
+            )
+        )
 
     def models(self) -> None:
         """Seven classes from scratch, then ten by fine-tuning, beside a trial from scratch."""
@@ -203,86 +279,186 @@ class Story:
         self.scored("001", test=0.951, verdict=GateVerdict.NO_GO)
         second = self.snapshot("snapshot-2")
         self.run("trial-scratch", second, base="scratch", epochs=30, best=0.958, pace=6.0, trial=True)
-        self.say(TrialCompleted(
-            run_id="trial-scratch", snapshot_id=second, network="small_cnn", epochs=30, best_epoch=28,
-            best_val_accuracy=0.958, history=ref("models", "runs/trial-scratch/history.json"),
-            completed_at=self.now(),
-        ))
+        self.say(
+            TrialCompleted(
+                run_id="trial-scratch",
+                snapshot_id=second,
+                network="small_cnn",
+                epochs=30,
+                best_epoch=28,
+                best_val_accuracy=0.958,
+                history=ref("models", "runs/trial-scratch/history.json"),
+                completed_at=self.now(),
+            )
+        )
         self.run("fine-tuning", second, base="001", epochs=20, best=0.981, pace=2.0)
         self.trained("fine-tuning", "002", second, base="001", classes=10, epochs=20, best=0.981)
         self.scored("002", test=0.974, verdict=GateVerdict.GO)
-        self.say(ModelExported(
-            request_id="export-002", model_version="002", snapshot_id=second,
-            manifest=ref("models", "002/export.json"), model=ref("models", "002/model.keras"),
-            image_size_px=64, classes=LABELS, exported_at=self.now(),
-        ))
+        self.say(
+            ModelExported(
+                request_id="export-002",
+                model_version="002",
+                snapshot_id=second,
+                manifest=ref("models", "002/export.json"),
+                model=ref("models", "002/model.keras"),
+                image_size_px=64,
+                classes=LABELS,
+                exported_at=self.now(),
+            )
+        )
         self.identified("bulk-002", "002", second)
 
     def snapshot(self, snapshot_id: str) -> str:
         """Packed; returns its id."""
         count = self.images * len(LABELS)
-        self.say(SnapshotPacked(
-            request_id=f"request-{snapshot_id}", snapshot_id=snapshot_id,
-            manifest=ref("snapshots", f"{snapshot_id}/manifest.parquet"), images=count,
-            labelled=count - len(self.unlabelled), unlabelled=len(self.unlabelled), classes=10, shards=2,
-            size_bytes=count * 3200, image_size_px=64, packed_at=self.now(),
-        ))
+        self.say(
+            SnapshotPacked(
+                request_id=f"request-{snapshot_id}",
+                snapshot_id=snapshot_id,
+                manifest=ref("snapshots", f"{snapshot_id}/manifest.parquet"),
+                images=count,
+                labelled=count - len(self.unlabelled),
+                unlabelled=len(self.unlabelled),
+                classes=10,
+                shards=2,
+                size_bytes=count * 3200,
+                image_size_px=64,
+                packed_at=self.now(),
+            )
+        )
         return snapshot_id
 
     def run(
-        self, run_id: str, snapshot_id: str, *, base: str, epochs: int, best: float, pace: float,
-        trial: bool = False, until: int | None = None,
+        self,
+        run_id: str,
+        snapshot_id: str,
+        *,
+        base: str,
+        epochs: int,
+        best: float,
+        pace: float,
+        trial: bool = False,
+        until: int | None = None,
     ) -> None:
         """The request and a curve that nears ``best`` with a time constant of ``pace`` epochs."""
-        self.say(RequestTraining(
-            run_id=run_id, snapshot_id=snapshot_id, base=base, by="ann", trial=trial,
-            options=TrainOptions(epochs=epochs), requested_at=self.now(),
-        ))
+        self.say(
+            RequestTraining(
+                run_id=run_id,
+                snapshot_id=snapshot_id,
+                base=base,
+                by="ann",
+                trial=trial,
+                options=TrainOptions(epochs=epochs),
+                requested_at=self.now(),
+            )
+        )
         for epoch in range(1, (until or epochs) + 1):
             value = best - (best - 0.42) * math.exp(-epoch / pace) + self.chance.uniform(-0.012, 0.006)
-            self.say(TrainProgressed(
-                run_id=run_id, epoch=epoch, epochs=epochs, loss=2.2 * math.exp(-epoch / pace) + 0.05,
-                accuracy=min(value + 0.015, 1.0), val_loss=0.2, val_accuracy=value, images_per_s=812.0,
-                eta_s=(epochs - epoch) * 2.4, progressed_at=self.now(),
-            ))
+            self.say(
+                TrainProgressed(
+                    run_id=run_id,
+                    epoch=epoch,
+                    epochs=epochs,
+                    loss=2.2 * math.exp(-epoch / pace) + 0.05,
+                    accuracy=min(value + 0.015, 1.0),
+                    val_loss=0.2,
+                    val_accuracy=value,
+                    images_per_s=812.0,
+                    eta_s=(epochs - epoch) * 2.4,
+                    progressed_at=self.now(),
+                )
+            )
 
     def trained(
-        self, run_id: str, version: str, snapshot_id: str, *, base: str | None, classes: int, epochs: int, best: float
+        self,
+        run_id: str,
+        version: str,
+        snapshot_id: str,
+        *,
+        base: str | None,
+        classes: int,
+        epochs: int,
+        best: float,
     ) -> None:
         """The model is registered."""
-        self.say(ModelTrained(
-            run_id=run_id, model_version=version, base_version=base, snapshot_id=snapshot_id,
-            network="small_cnn", image_size_px=64, classes=LABELS[:classes],
-            model=ref("models", f"{version}/model.keras"), dataset=ref("models", f"runs/{run_id}/dataset.parquet"),
-            history=ref("models", f"runs/{run_id}/history.json"),
-            images=SideCounts(train=classes * 112, validation=classes * 13, test=classes * 240, benchmark=60, out=90),
-            epochs=epochs, best_epoch=epochs - 3, best_val_accuracy=best, trained_at=self.now(),
-        ))
+        self.say(
+            ModelTrained(
+                run_id=run_id,
+                model_version=version,
+                base_version=base,
+                snapshot_id=snapshot_id,
+                network="small_cnn",
+                image_size_px=64,
+                classes=LABELS[:classes],
+                model=ref("models", f"{version}/model.keras"),
+                dataset=ref("models", f"runs/{run_id}/dataset.parquet"),
+                history=ref("models", f"runs/{run_id}/history.json"),
+                images=SideCounts(
+                    train=classes * 112, validation=classes * 13, test=classes * 240, benchmark=60, out=90
+                ),
+                epochs=epochs,
+                best_epoch=epochs - 3,
+                best_val_accuracy=best,
+                trained_at=self.now(),
+            )
+        )
 
     def scored(self, version: str, *, test: float, verdict: GateVerdict) -> None:
         """Every set of the model, and the gate's sentences."""
         go = verdict is GateVerdict.GO
         sets = (
-            SetScore(name="train", images=1120, accuracy=0.994, f1_macro=0.994, true_positives_above=0.957,
-                     false_positives_above=0.001),
-            SetScore(name="validation", images=130, accuracy=test + 0.005, f1_macro=test + 0.004,
-                     true_positives_above=0.91, false_positives_above=0.008),
-            SetScore(name="test", images=2400, accuracy=test, f1_macro=test - 0.002,
-                     true_positives_above=0.893, false_positives_above=0.006),
+            SetScore(
+                name="train",
+                images=1120,
+                accuracy=0.994,
+                f1_macro=0.994,
+                true_positives_above=0.957,
+                false_positives_above=0.001,
+            ),
+            SetScore(
+                name="validation",
+                images=130,
+                accuracy=test + 0.005,
+                f1_macro=test + 0.004,
+                true_positives_above=0.91,
+                false_positives_above=0.008,
+            ),
+            SetScore(
+                name="test",
+                images=2400,
+                accuracy=test,
+                f1_macro=test - 0.002,
+                true_positives_above=0.893,
+                false_positives_above=0.006,
+            ),
             SetScore(name="out-of-scope", images=60, false_positives_above=0.05 if go else 0.217),
         )
         rules = (
-            GateRule(rule="difficult-true", passed=None,
-                     sentence="difficult benchmark: the library has none, so nothing was measured"),
-            GateRule(rule="out-of-scope-false", passed=go,
-                     sentence="out-of-scope benchmark: 5.0 % of 60 images score 95 or above, at most 10 % may" if go
-                     else "out-of-scope benchmark: 21.7 % of 60 images score 95 or above, at most 10 % may"),
+            GateRule(
+                rule="difficult-true",
+                passed=None,
+                sentence="difficult benchmark: the library has none, so nothing was measured",
+            ),
+            GateRule(
+                rule="out-of-scope-false",
+                passed=go,
+                sentence="out-of-scope benchmark: 5.0 % of 60 images score 95 or above, at most 10 % may"
+                if go
+                else "out-of-scope benchmark: 21.7 % of 60 images score 95 or above, at most 10 % may",
+            ),
         )
-        self.say(ModelScored(
-            request_id=f"score-{version}", model_version=version, threshold=95.0, sets=sets,
-            gate=Gate(verdict=verdict, rules=rules), report=ref("reports", f"{version}/report.json"),
-            scores=ref("reports", f"{version}/scores.parquet"), scored_at=self.now(),
-        ))
+        self.say(
+            ModelScored(
+                request_id=f"score-{version}",
+                model_version=version,
+                threshold=95.0,
+                sets=sets,
+                gate=Gate(verdict=verdict, rules=rules),
+                report=ref("reports", f"{version}/report.json"),
+                scores=ref("reports", f"{version}/scores.parquet"),
+                scored_at=self.now(),
+            )
+        )
 
     def identified(self, run_id: str, version: str, snapshot_id: str, page_size: int = 50) -> None:
         """Every image without a label, in pages."""
@@ -291,19 +467,36 @@ class Story:
             confidence = 100.0 - min(self.chance.expovariate(0.5), 60.0)
             above += confidence >= 95.0
             other = LABELS[(label + 3) % len(LABELS)]
-            results.append(Identification(image_id=image_id, top=(
-                Candidate(label=LABELS[label], confidence=confidence),
-                Candidate(label=other, confidence=(100.0 - confidence) * 0.8),
-            )))
+            results.append(
+                Identification(
+                    image_id=image_id,
+                    top=(
+                        Candidate(label=LABELS[label], confidence=confidence),
+                        Candidate(label=other, confidence=(100.0 - confidence) * 0.8),
+                    ),
+                )
+            )
         for page, start in enumerate(range(0, len(results), page_size), 1):
-            self.say(BulkIdentified(
-                run_id=run_id, page=page, model_version=version, identified_at=self.now(),
-                results=tuple(results[start:start + page_size]),
-            ))
-        self.say(BulkCompleted(
-            run_id=run_id, model_version=version, snapshot_id=snapshot_id, identified=len(results),
-            above_threshold=above, threshold=95.0, completed_at=self.now(),
-        ))
+            self.say(
+                BulkIdentified(
+                    run_id=run_id,
+                    page=page,
+                    model_version=version,
+                    identified_at=self.now(),
+                    results=tuple(results[start : start + page_size]),
+                )
+            )
+        self.say(
+            BulkCompleted(
+                run_id=run_id,
+                model_version=version,
+                snapshot_id=snapshot_id,
+                identified=len(results),
+                above_threshold=above,
+                threshold=95.0,
+                completed_at=self.now(),
+            )
+        )
 
 
 def stored(messages: Iterable[Message]) -> list[tuple[Message, int]]:
@@ -320,11 +513,12 @@ def stored(messages: Iterable[Message]) -> list[tuple[Message, int]]:
 async def project_into(database: Database, pairs: list[tuple[Message, int]], batch: int = 256) -> None:
     """Write events as the handlers do, batch by batch."""
     for start in range(0, len(pairs), batch):
-        await database.run(writing(pairs[start:start + batch]))
+        await database.run(writing(pairs[start : start + batch]))
 
 
 def writing(pairs: list[tuple[Message, int]]) -> Any:
     """The work of one batch."""
+
     def work(unit: Unit) -> None:
         write(unit.connection, project_all(pairs))
 

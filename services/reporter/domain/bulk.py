@@ -14,11 +14,19 @@ REPLAY = Part("replayed", "fct_dead_letters", ("dead_letter_id",), ("replayed_ev
 def bulk_identified(event: BulkIdentified, seq: int) -> tuple[Change, ...]:
     """One row per image of the page, its best candidate in columns of its own."""
     return tuple(
-        change(IDENTIFICATION, (event.run_id, result.image_id), (seq,), {
-            "page": event.page, "model_version": event.model_version,
-            "label": result.top[0].label, "confidence": result.top[0].confidence,
-            "candidates": result.top, "identified_at": event.identified_at,
-        })
+        change(
+            IDENTIFICATION,
+            (event.run_id, result.image_id),
+            (seq,),
+            {
+                "page": event.page,
+                "model_version": event.model_version,
+                "label": result.top[0].label,
+                "confidence": result.top[0].confidence,
+                "candidates": result.top,
+                "identified_at": event.identified_at,
+            },
+        )
         for result in event.results
     )
 
@@ -26,9 +34,12 @@ def bulk_identified(event: BulkIdentified, seq: int) -> tuple[Change, ...]:
 def bulk_completed(event: BulkCompleted, seq: int) -> tuple[Change, ...]:
     """The run's own count of what it did."""
     values = {
-        "model_version": event.model_version, "snapshot_id": event.snapshot_id,
-        "identified": event.identified, "above_threshold": event.above_threshold,
-        "threshold": event.threshold, "completed_at": event.completed_at,
+        "model_version": event.model_version,
+        "snapshot_id": event.snapshot_id,
+        "identified": event.identified,
+        "above_threshold": event.above_threshold,
+        "threshold": event.threshold,
+        "completed_at": event.completed_at,
     }
     return (change(BULK_RUN, (event.run_id,), (seq,), values),)
 

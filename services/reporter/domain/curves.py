@@ -86,9 +86,20 @@ def plot(curves: Sequence[Curve]) -> Chart | None:
         path = "M" + " L".join(f"{x(epoch)},{y(value)}" for epoch, value in curve.points)
         last_epoch, last = curve.points[-1]
         best_epoch, best = max(curve.points, key=lambda point: (point[1], -point[0]))
-        lines.append(Line(
-            number, curve.title, curve.note, path, x(last_epoch), y(last), label_y, last, best, best_epoch,
-        ))
+        lines.append(
+            Line(
+                number,
+                curve.title,
+                curve.note,
+                path,
+                x(last_epoch),
+                y(last),
+                label_y,
+                last,
+                best,
+                best_epoch,
+            )
+        )
     return Chart(
         tuple(lines),
         tuple(Tick(x(epoch), str(epoch)) for epoch in _epoch_ticks(epochs)),

@@ -80,15 +80,23 @@ def lay_out(counts: FlowCounts) -> Flow:
     """Nodes and bands; heights are proportional to images, empty optional stages are left out."""
     columns: list[list[tuple[str, str, int]]] = [
         [("uploaded", "Uploaded", counts.uploaded)],
-        _present([
-            ("accepted", "Accepted", counts.accepted), ("waiting", "In progress", counts.waiting),
-            ("repeated", "Exact duplicates", counts.repeated), ("rejected", "Rejected", counts.rejected),
-        ], always={"accepted", "repeated", "rejected"}),
-        _present([
-            ("unique", "Unique", counts.of_verdict("unique")),
-            ("near", "Near duplicates", counts.of_verdict("near")),
-            ("unseen", "Not compared yet", counts.of_verdict(None)),
-        ], always={"unique", "near"}),
+        _present(
+            [
+                ("accepted", "Accepted", counts.accepted),
+                ("waiting", "In progress", counts.waiting),
+                ("repeated", "Exact duplicates", counts.repeated),
+                ("rejected", "Rejected", counts.rejected),
+            ],
+            always={"accepted", "repeated", "rejected"},
+        ),
+        _present(
+            [
+                ("unique", "Unique", counts.of_verdict("unique")),
+                ("near", "Near duplicates", counts.of_verdict("near")),
+                ("unseen", "Not compared yet", counts.of_verdict(None)),
+            ],
+            always={"unique", "near"},
+        ),
         [
             ("labelled", "Labelled", counts.of_label(True)),
             ("unlabelled", "Unlabelled", counts.of_label(False)),
@@ -132,8 +140,10 @@ def _links(counts: FlowCounts) -> list[tuple[str, str, int]]:
     links = [
         ("uploaded", outcome, count)
         for outcome, count in (
-            ("accepted", counts.accepted), ("waiting", counts.waiting),
-            ("repeated", counts.repeated), ("rejected", counts.rejected),
+            ("accepted", counts.accepted),
+            ("waiting", counts.waiting),
+            ("repeated", counts.repeated),
+            ("rejected", counts.rejected),
         )
     ]
     verdicts: tuple[tuple[str, str | None], ...] = (("unique", "unique"), ("near", "near"), ("unseen", None))

@@ -24,10 +24,16 @@ LABEL_CHANGE = Part("label-change", "fct_label_changes", ("image_id", "revision"
 def uploaded(event: ImageUploaded, seq: int) -> tuple[Change, ...]:
     """The upload as its uploader described it; its outcome may already be there."""
     values = {
-        "file_name": event.file_name, "source": event.source, "guest": event.guest,
-        "benchmark": event.benchmark, "offered_label": event.label, "uploaded_by": event.uploaded_by,
-        "taken_at": event.taken_at, "uploaded_at": event.uploaded_at,
-        "size_bytes": event.object.size, "content_sha256": event.object.sha256,
+        "file_name": event.file_name,
+        "source": event.source,
+        "guest": event.guest,
+        "benchmark": event.benchmark,
+        "offered_label": event.label,
+        "uploaded_by": event.uploaded_by,
+        "taken_at": event.taken_at,
+        "uploaded_at": event.uploaded_at,
+        "size_bytes": event.object.size,
+        "content_sha256": event.object.sha256,
     }
     return (change(UPLOADED, (event.upload_id,), (seq,), values),)
 
@@ -35,15 +41,25 @@ def uploaded(event: ImageUploaded, seq: int) -> tuple[Change, ...]:
 def accepted(event: ImageAccepted, seq: int) -> tuple[Change, ...]:
     """A new image of the library, and the end of its upload."""
     values = {
-        "upload_id": event.upload_id, "file_name": event.file_name, "source": event.source,
-        "guest": event.guest, "benchmark": event.benchmark, "taken_at": event.taken_at,
-        "accepted_at": event.accepted_at, "image_format": event.image_format,
-        "width_px": event.width_px, "height_px": event.height_px,
-        "original_bucket": event.original.bucket, "original_key": event.original.key,
+        "upload_id": event.upload_id,
+        "file_name": event.file_name,
+        "source": event.source,
+        "guest": event.guest,
+        "benchmark": event.benchmark,
+        "taken_at": event.taken_at,
+        "accepted_at": event.accepted_at,
+        "image_format": event.image_format,
+        "width_px": event.width_px,
+        "height_px": event.height_px,
+        "original_bucket": event.original.bucket,
+        "original_key": event.original.key,
         "original_size_bytes": event.original.size,
-        "normalised_bucket": event.normalised.bucket, "normalised_key": event.normalised.key,
-        "thumbnail_bucket": event.thumbnail.bucket, "thumbnail_key": event.thumbnail.key,
-        "thumbnail_size_bytes": event.thumbnail.size, "thumbnail_sha256": event.thumbnail.sha256,
+        "normalised_bucket": event.normalised.bucket,
+        "normalised_key": event.normalised.key,
+        "thumbnail_bucket": event.thumbnail.bucket,
+        "thumbnail_key": event.thumbnail.key,
+        "thumbnail_size_bytes": event.thumbnail.size,
+        "thumbnail_sha256": event.thumbnail.sha256,
     }
     ended = _outcome("accepted", event.file_name, event.image_id)
     return (
@@ -69,8 +85,11 @@ def rejected(event: ImageRejected, seq: int) -> tuple[Change, ...]:
 def deduplicated(event: ImageDeduplicated, seq: int) -> tuple[Change, ...]:
     """The verdict with the highest revision stands; the image's own fact may still be on its way."""
     values = {
-        "verdict": event.verdict, "group_id": event.group, "duplicate_of_image_id": event.duplicate_of,
-        "distance_bits": event.distance_bits, "detector": event.detector,
+        "verdict": event.verdict,
+        "group_id": event.group,
+        "duplicate_of_image_id": event.duplicate_of,
+        "distance_bits": event.distance_bits,
+        "detector": event.detector,
         "deduplicated_at": event.deduplicated_at,
     }
     return (change(VERDICT, (event.image_id,), (event.revision, seq), values),)
@@ -79,8 +98,10 @@ def deduplicated(event: ImageDeduplicated, seq: int) -> tuple[Change, ...]:
 def labelled(event: ImageLabelled, seq: int) -> tuple[Change, ...]:
     """The label with the highest revision stands; the history keeps every one."""
     values = {
-        "label": event.label, "label_kind": event.kind,
-        "labelled_by": event.by, "labelled_at": event.labelled_at,
+        "label": event.label,
+        "label_kind": event.kind,
+        "labelled_by": event.by,
+        "labelled_at": event.labelled_at,
     }
     previous = event.previous_label if isinstance(event, ImageRelabelled) else None
     history = values | {"previous_label": previous, "reason": event.reason}
@@ -92,6 +113,9 @@ def labelled(event: ImageLabelled, seq: int) -> tuple[Change, ...]:
 
 def _outcome(outcome: str, file_name: str, image_id: str | None) -> dict[str, object]:
     return {
-        "outcome": outcome, "outcome_file_name": file_name, "image_id": image_id,
-        "code": None, "detail": None,
+        "outcome": outcome,
+        "outcome_file_name": file_name,
+        "image_id": image_id,
+        "code": None,
+        "detail": None,
     }

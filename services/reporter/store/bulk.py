@@ -20,8 +20,15 @@ def identifications(
 ) -> tuple[list[Row], str | None]:
     """Identifications in the order of image ids; a model that ran twice has two of an image."""
     query = sa.select(
-        FOUND.run_id, FOUND.image_id, FOUND.model_version, FOUND.label, FOUND.confidence,
-        FOUND.candidates.label("top"), FOUND.threshold, FOUND.is_above_threshold, FOUND.assigned_label,
+        FOUND.run_id,
+        FOUND.image_id,
+        FOUND.model_version,
+        FOUND.label,
+        FOUND.confidence,
+        FOUND.candidates.label("top"),
+        FOUND.threshold,
+        FOUND.is_above_threshold,
+        FOUND.assigned_label,
         FOUND.identified_at,
     )
     if model_version is not None:
@@ -44,8 +51,13 @@ def bulk_runs(connection: sa.Connection) -> list[Row]:
 def dead_letters(connection: sa.Connection, limit: int, after: str | None) -> tuple[list[Row], str | None]:
     """Dead letters without their bodies, newest first."""
     return page(
-        connection, sa.select(rpt_dead_letters_v1), LETTER.stored_at, LETTER.dead_letter_id,
-        limit=limit, after=after, descending=True,
+        connection,
+        sa.select(rpt_dead_letters_v1),
+        LETTER.stored_at,
+        LETTER.dead_letter_id,
+        limit=limit,
+        after=after,
+        descending=True,
     )
 
 
@@ -72,8 +84,21 @@ def identified_images(connection: sa.Connection) -> int:
 def summary(connection: sa.Connection) -> Row:
     """The figures of ``menagerie status``."""
     models = model_list(connection)
-    shown = ("version", "state", "test_accuracy", "gate", "base_version", "network", "class_count", "epochs",
-             "best_epoch", "best_val_accuracy", "throw_away", "run_id", "trained_at")
+    shown = (
+        "version",
+        "state",
+        "test_accuracy",
+        "gate",
+        "base_version",
+        "network",
+        "class_count",
+        "epochs",
+        "best_epoch",
+        "best_val_accuracy",
+        "throw_away",
+        "run_id",
+        "trained_at",
+    )
     return {
         "images": image_figures(flow_counts(connection)),
         "snapshots": snapshots(connection),
@@ -86,18 +111,25 @@ def summary(connection: sa.Connection) -> Row:
 def image_figures(counts: FlowCounts) -> dict[str, int]:
     """Uploads by outcome and accepted images by state."""
     return {
-        "uploaded": counts.uploaded, "accepted": counts.accepted, "rejected": counts.rejected,
-        "exact_duplicates": counts.repeated, "in_progress": counts.waiting,
-        "near_duplicates": counts.of_verdict("near"), "unique": counts.of_verdict("unique"),
-        "labelled": counts.of_label(True), "unlabelled": counts.of_label(False),
+        "uploaded": counts.uploaded,
+        "accepted": counts.accepted,
+        "rejected": counts.rejected,
+        "exact_duplicates": counts.repeated,
+        "in_progress": counts.waiting,
+        "near_duplicates": counts.of_verdict("near"),
+        "unique": counts.of_verdict("unique"),
+        "labelled": counts.of_label(True),
+        "unlabelled": counts.of_label(False),
     }
 
 
 def _bulk_runs(connection: sa.Connection, run_id: str | None) -> list[Row]:
     of = fct_identifications.c
     pages = sa.select(
-        of.run_id, sa.func.max(of.model_version).label("model_version"),
-        sa.func.count().label("identified"), sa.func.max(of.identified_at).label("identified_at"),
+        of.run_id,
+        sa.func.max(of.model_version).label("model_version"),
+        sa.func.count().label("identified"),
+        sa.func.max(of.identified_at).label("identified_at"),
     ).group_by(of.run_id)
     ended = sa.select(*(column for column in fct_bulk_runs.c if column.name != "event_seq"))
     if run_id is not None:
@@ -108,7 +140,9 @@ def _bulk_runs(connection: sa.Connection, run_id: str | None) -> list[Row]:
     for row in rows(connection, ended):
         heard = found.get(row["run_id"], {"identified": 0, "identified_at": None})
         found[row["run_id"]] = row | {
-            "state": "completed", "identified_at": heard["identified_at"], "heard": heard["identified"],
+            "state": "completed",
+            "identified_at": heard["identified_at"],
+            "heard": heard["identified"],
         }
     return sorted(found.values(), key=_moment, reverse=True)
 

@@ -40,8 +40,10 @@ def flow_counts(connection: sa.Connection) -> FlowCounts:
         .group_by(dim_images.c.verdict, labelled)
     )
     return FlowCounts(
-        accepted=outcomes.get("accepted", 0), repeated=outcomes.get("repeated", 0),
-        rejected=outcomes.get("rejected", 0), waiting=outcomes.get("waiting", 0),
+        accepted=outcomes.get("accepted", 0),
+        repeated=outcomes.get("repeated", 0),
+        rejected=outcomes.get("rejected", 0),
+        waiting=outcomes.get("waiting", 0),
         library={(verdict, bool(given)): count for verdict, given, count in library},
     )
 
@@ -51,11 +53,25 @@ def images(
 ) -> tuple[list[Row], str | None]:
     """Accepted images, newest first."""
     query = sa.select(
-        IMAGE.image_id, IMAGE.upload_id, IMAGE.file_name, IMAGE.source, IMAGE.guest, IMAGE.benchmark,
-        IMAGE.taken_at, IMAGE.accepted_at, IMAGE.image_format, IMAGE.width_px, IMAGE.height_px,
+        IMAGE.image_id,
+        IMAGE.upload_id,
+        IMAGE.file_name,
+        IMAGE.source,
+        IMAGE.guest,
+        IMAGE.benchmark,
+        IMAGE.taken_at,
+        IMAGE.accepted_at,
+        IMAGE.image_format,
+        IMAGE.width_px,
+        IMAGE.height_px,
         IMAGE.original_size_bytes.label("size_bytes"),
-        IMAGE.label, IMAGE.label_kind, IMAGE.labelled_by, IMAGE.labelled_at,
-        IMAGE.verdict, IMAGE.duplicate_of_image_id.label("duplicate_of"), IMAGE.distance_bits,
+        IMAGE.label,
+        IMAGE.label_kind,
+        IMAGE.labelled_by,
+        IMAGE.labelled_at,
+        IMAGE.verdict,
+        IMAGE.duplicate_of_image_id.label("duplicate_of"),
+        IMAGE.distance_bits,
         IMAGE.group_id.label("group"),
     )
     for name in ("label", "verdict", "source", "benchmark"):
@@ -76,9 +92,21 @@ def uploads(
 ) -> tuple[list[Row], str | None]:
     """Uploads with what became of them, newest id first."""
     query = sa.select(
-        UPLOAD.upload_id, UPLOAD.state, UPLOAD.file_name, UPLOAD.code, UPLOAD.detail, UPLOAD.image_id,
-        UPLOAD.source, UPLOAD.guest, UPLOAD.benchmark, UPLOAD.offered_label, UPLOAD.uploaded_by,
-        UPLOAD.uploaded_at, UPLOAD.outcome_at, UPLOAD.size_bytes, UPLOAD.content_sha256,
+        UPLOAD.upload_id,
+        UPLOAD.state,
+        UPLOAD.file_name,
+        UPLOAD.code,
+        UPLOAD.detail,
+        UPLOAD.image_id,
+        UPLOAD.source,
+        UPLOAD.guest,
+        UPLOAD.benchmark,
+        UPLOAD.offered_label,
+        UPLOAD.uploaded_by,
+        UPLOAD.uploaded_at,
+        UPLOAD.outcome_at,
+        UPLOAD.size_bytes,
+        UPLOAD.content_sha256,
     )
     if state is not None:
         query = query.where(UPLOAD.state == state)
@@ -119,12 +147,20 @@ def samples(connection: sa.Connection, labels: list[str]) -> dict[str, list[str]
 
 def thumbnail(connection: sa.Connection, image_id: str) -> ObjectRef | None:
     """Where the thumbnail of an accepted image lies."""
-    row = first(connection, sa.select(
-        IMAGE.thumbnail_bucket, IMAGE.thumbnail_key, IMAGE.thumbnail_size_bytes, IMAGE.thumbnail_sha256,
-    ).where(IMAGE.image_id == image_id))
+    row = first(
+        connection,
+        sa.select(
+            IMAGE.thumbnail_bucket,
+            IMAGE.thumbnail_key,
+            IMAGE.thumbnail_size_bytes,
+            IMAGE.thumbnail_sha256,
+        ).where(IMAGE.image_id == image_id),
+    )
     if row is None:
         return None
     return ObjectRef(
-        bucket=row["thumbnail_bucket"], key=row["thumbnail_key"],
-        size=row["thumbnail_size_bytes"], sha256=row["thumbnail_sha256"],
+        bucket=row["thumbnail_bucket"],
+        key=row["thumbnail_key"],
+        size=row["thumbnail_size_bytes"],
+        sha256=row["thumbnail_sha256"],
     )

@@ -21,11 +21,24 @@ RUN = rpt_train_runs_v1.c
 EPOCH = fct_train_epochs.c
 REQUEST = ("snapshot_id", "base", "network", "rules", "options", "requested_by", "requested_at")
 OUTCOME = (
-    "outcome", "model_version", "base_version", "epochs_run", "best_epoch", "error", "remedy", "ended_at",
+    "outcome",
+    "model_version",
+    "base_version",
+    "epochs_run",
+    "best_epoch",
+    "error",
+    "remedy",
+    "ended_at",
 )
 SIDES = ("train", "validation", "test", "benchmark", "out")
 NOT_OF_A_SET = {
-    "model_version", "request_id", "event_seq", "set_position", "set_name", "scored_at", "threshold",
+    "model_version",
+    "request_id",
+    "event_seq",
+    "set_position",
+    "set_name",
+    "scored_at",
+    "threshold",
 }
 
 
@@ -56,7 +69,8 @@ def newest_runs(connection: sa.Connection, limit: int) -> list[Row]:
     """Runs with their epochs, the newest first; one that only has epochs so far is among them."""
     active = (
         sa.select(EPOCH.run_id, sa.func.max(EPOCH.progressed_at).label("active_at"))
-        .group_by(EPOCH.run_id).subquery()
+        .group_by(EPOCH.run_id)
+        .subquery()
     )
     known = fct_train_runs.c
     moment = sa.func.coalesce(known.requested_at, active.c.active_at, known.ended_at)
@@ -65,20 +79,35 @@ def newest_runs(connection: sa.Connection, limit: int) -> list[Row]:
     ids = list(connection.scalars(query.limit(limit)))
     unnamed = sa.select(active.c.run_id).where(active.c.run_id.not_in(sa.select(known.run_id)))
     ids = [*connection.scalars(unnamed.limit(limit)), *ids][:limit]
-    found = {row["run_id"]: row for row in
-             rows(connection, sa.select(rpt_train_runs_v1).where(RUN.run_id.in_(ids)))}
+    found = {
+        row["run_id"]: row
+        for row in rows(connection, sa.select(rpt_train_runs_v1).where(RUN.run_id.in_(ids)))
+    }
     epochs = epochs_of(connection, ids)
-    return [run_shape(found.get(run_id, {"run_id": run_id, "state": "running"}), epochs.get(run_id, []))
-            for run_id in ids]
+    return [
+        run_shape(found.get(run_id, {"run_id": run_id, "state": "running"}), epochs.get(run_id, []))
+        for run_id in ids
+    ]
 
 
 def epochs_of(connection: sa.Connection, run_ids: list[str]) -> dict[str, list[Row]]:
     """Run -> its epochs in order."""
-    query = sa.select(
-        EPOCH.run_id, EPOCH.epoch, EPOCH.epochs_planned.label("epochs"), EPOCH.loss, EPOCH.accuracy,
-        EPOCH.validation_loss.label("val_loss"), EPOCH.validation_accuracy.label("val_accuracy"),
-        EPOCH.images_per_s, EPOCH.eta_s, EPOCH.progressed_at,
-    ).where(EPOCH.run_id.in_(run_ids)).order_by(EPOCH.run_id, EPOCH.epoch)
+    query = (
+        sa.select(
+            EPOCH.run_id,
+            EPOCH.epoch,
+            EPOCH.epochs_planned.label("epochs"),
+            EPOCH.loss,
+            EPOCH.accuracy,
+            EPOCH.validation_loss.label("val_loss"),
+            EPOCH.validation_accuracy.label("val_accuracy"),
+            EPOCH.images_per_s,
+            EPOCH.eta_s,
+            EPOCH.progressed_at,
+        )
+        .where(EPOCH.run_id.in_(run_ids))
+        .order_by(EPOCH.run_id, EPOCH.epoch)
+    )
     found: dict[str, list[Row]] = {}
     for row in rows(connection, query):
         found.setdefault(row.pop("run_id"), []).append(row)
@@ -90,22 +119,31 @@ def run_shape(row: Row, epochs: list[Row]) -> Row:
     request = outcome = None
     if row.get("requested_at") is not None:
         request = {name: row[name] for name in REQUEST} | {
-            "epochs": row["epochs_requested"], "throw_away": row["is_throw_away"], "trial": row["is_trial"],
+            "epochs": row["epochs_requested"],
+            "throw_away": row["is_throw_away"],
+            "trial": row["is_trial"],
         }
     if row.get("outcome") is not None:
         outcome = {name: row[name] for name in OUTCOME} | {
             "best_val_accuracy": row["best_validation_accuracy"],
-            "snapshot_id": row["outcome_snapshot_id"], "network": row["outcome_network"],
+            "snapshot_id": row["outcome_snapshot_id"],
+            "network": row["outcome_network"],
         }
-    return {"run_id": row["run_id"], "state": row["state"], "request": request, "epochs": epochs,
-            "outcome": outcome}
+    return {
+        "run_id": row["run_id"],
+        "state": row["state"],
+        "request": request,
+        "epochs": epochs,
+        "outcome": outcome,
+    }
 
 
 def _of_newest_scoring(connection: sa.Connection, table: sa.Table, position: str) -> dict[str, list[Row]]:
     of = table.c
     newest = sa.and_(MODEL.model_version == of.model_version, MODEL.score_request_id == of.request_id)
     query = (
-        sa.select(table).select_from(table.join(rpt_models_v1, newest))
+        sa.select(table)
+        .select_from(table.join(rpt_models_v1, newest))
         .order_by(table.c.model_version, table.c[position])
     )
     found: dict[str, list[Row]] = {}
@@ -121,20 +159,37 @@ def _model(row: Row, scores: dict[str, list[Row]], rules: dict[str, list[Row]]) 
         for score in scores.get(version, [])
     ]
     shown = (
-        "state", "run_id", "base_version", "snapshot_id", "network", "image_size_px", "classes",
-        "class_count", "epochs", "best_epoch", "threshold", "test_accuracy", "trained_at", "scored_at",
+        "state",
+        "run_id",
+        "base_version",
+        "snapshot_id",
+        "network",
+        "image_size_px",
+        "classes",
+        "class_count",
+        "epochs",
+        "best_epoch",
+        "threshold",
+        "test_accuracy",
+        "trained_at",
+        "scored_at",
         "exported_at",
     )
-    return {"version": version} | {name: row[name] for name in shown} | {
-        "gate": row["gate_verdict"],
-        "gate_rules": [
-            {"rule": rule["rule"], "passed": rule["is_passed"], "sentence": rule["sentence"]}
-            for rule in rules.get(version, [])
-        ],
-        "best_val_accuracy": row["best_validation_accuracy"],
-        "throw_away": row["is_throw_away"],
-        "images": {side: row[f"{side}_images"] for side in SIDES},
-        "sets": sets,
-        "export": {"ordered_by": row["export_ordered_by"], "reason": row["export_reason"]}
-        if row["exported_at"] else None,
-    }
+    return (
+        {"version": version}
+        | {name: row[name] for name in shown}
+        | {
+            "gate": row["gate_verdict"],
+            "gate_rules": [
+                {"rule": rule["rule"], "passed": rule["is_passed"], "sentence": rule["sentence"]}
+                for rule in rules.get(version, [])
+            ],
+            "best_val_accuracy": row["best_validation_accuracy"],
+            "throw_away": row["is_throw_away"],
+            "images": {side: row[f"{side}_images"] for side in SIDES},
+            "sets": sets,
+            "export": {"ordered_by": row["export_ordered_by"], "reason": row["export_reason"]}
+            if row["exported_at"]
+            else None,
+        }
+    )

@@ -45,8 +45,10 @@ def page(
         BadCursor: ``after`` does not belong to this list.
     """
     if after:
-        values = [_sort_value(column, text) for column, text in
-                  zip(order, decode_cursor(after, len(order)), strict=True)]
+        values = [
+            _sort_value(column, text)
+            for column, text in zip(order, decode_cursor(after, len(order)), strict=True)
+        ]
         query = query.where(_behind(order, values, descending))
     query = query.order_by(*((column.desc() if descending else column) for column in order))
     found = rows(connection, query.limit(limit + 1))

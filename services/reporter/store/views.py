@@ -35,8 +35,7 @@ BULKY = {"headers", "body_base64"}
 
 def _plain(table: sa.Table, *left_out: str) -> list[sa.ColumnElement[Any]]:
     return [
-        column for column in table.c
-        if column.name not in left_out and not column.name.endswith("event_seq")
+        column for column in table.c if column.name not in left_out and not column.name.endswith("event_seq")
     ]
 
 
@@ -55,7 +54,8 @@ rpt_images_v1 = sa.CreateView(
         images.label.is_not(None).label("is_labelled"),
         (sa.func.coalesce(images.verdict, "") == "near").label("is_near_duplicate"),
     ).where(images.accepted_at.is_not(None)),
-    "rpt_images_v1", metadata=views,
+    "rpt_images_v1",
+    metadata=views,
 ).table
 
 rpt_uploads_v1 = sa.CreateView(
@@ -64,7 +64,8 @@ rpt_uploads_v1 = sa.CreateView(
         sa.func.coalesce(uploads.file_name, uploads.outcome_file_name).label("file_name"),
         sa.func.coalesce(uploads.outcome, "waiting").label("state"),
     ),
-    "rpt_uploads_v1", metadata=views,
+    "rpt_uploads_v1",
+    metadata=views,
 ).table
 
 rpt_classes_v1 = sa.CreateView(
@@ -79,8 +80,11 @@ rpt_classes_v1 = sa.CreateView(
         _count(images.source == "synthetic").label("synthetic_images"),
         _count(images.benchmark.is_not(None)).label("benchmark_images"),
         sa.func.max(images.labelled_at).label("last_labelled_at"),
-    ).where(images.accepted_at.is_not(None), images.label.is_not(None)).group_by(images.label),
-    "rpt_classes_v1", metadata=views,
+    )
+    .where(images.accepted_at.is_not(None), images.label.is_not(None))
+    .group_by(images.label),
+    "rpt_classes_v1",
+    metadata=views,
 ).table
 
 rpt_models_v1 = sa.CreateView(
@@ -92,12 +96,14 @@ rpt_models_v1 = sa.CreateView(
             else_="trained",
         ).label("state"),
     ),
-    "rpt_models_v1", metadata=views,
+    "rpt_models_v1",
+    metadata=views,
 ).table
 
 rpt_train_runs_v1 = sa.CreateView(
     sa.select(*_plain(fct_train_runs), sa.func.coalesce(runs.outcome, "running").label("state")),
-    "rpt_train_runs_v1", metadata=views,
+    "rpt_train_runs_v1",
+    metadata=views,
 ).table
 
 rpt_identifications_v1 = sa.CreateView(
@@ -107,17 +113,20 @@ rpt_identifications_v1 = sa.CreateView(
         (found.confidence >= fct_bulk_runs.c.threshold).label("is_above_threshold"),
         images.label.label("assigned_label"),
     ).select_from(
-        fct_identifications
-        .outerjoin(fct_bulk_runs, fct_bulk_runs.c.run_id == found.run_id)
-        .outerjoin(dim_images, images.image_id == found.image_id)
+        fct_identifications.outerjoin(fct_bulk_runs, fct_bulk_runs.c.run_id == found.run_id).outerjoin(
+            dim_images, images.image_id == found.image_id
+        )
     ),
-    "rpt_identifications_v1", metadata=views,
+    "rpt_identifications_v1",
+    metadata=views,
 ).table
 
 rpt_dead_letters_v1 = sa.CreateView(
-    sa.select(*_plain(fct_dead_letters, *BULKY), is_open.label("is_open"))
-    .where(letters.stored_event_seq.is_not(None)),
-    "rpt_dead_letters_v1", metadata=views,
+    sa.select(*_plain(fct_dead_letters, *BULKY), is_open.label("is_open")).where(
+        letters.stored_event_seq.is_not(None)
+    ),
+    "rpt_dead_letters_v1",
+    metadata=views,
 ).table
 
 CREATED: Sequence[sa.Table] = tuple(views.sorted_tables)

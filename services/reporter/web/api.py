@@ -52,9 +52,14 @@ def _library_routes(router: APIRouter, database: Database) -> None:
 
     @router.get("/images")
     async def images(
-        label: Text = None, unlabelled: bool | None = None, verdict: Verdict | None = None,
-        source: Text = None, benchmark: Text = None, file: Text = None,
-        limit: Limit = PAGE_ROWS, after: After = None,
+        label: Text = None,
+        unlabelled: bool | None = None,
+        verdict: Verdict | None = None,
+        source: Text = None,
+        benchmark: Text = None,
+        file: Text = None,
+        limit: Limit = PAGE_ROWS,
+        after: After = None,
     ) -> Body:
         wanted = ImageFilter(label, unlabelled, verdict, source, benchmark, file)
         found, following = await database.read(lambda c: library.images(c, wanted, limit, after))

@@ -26,7 +26,10 @@ def build_application(
     assets = Assets()
     services = Services(settings.service_urls, settings.service_timeout_s, settings.service_fresh_s)
     app = FastAPI(
-        title="Menagerie reporter", version="1", docs_url=None, redoc_url=None,
+        title="Menagerie reporter",
+        version="1",
+        docs_url=None,
+        redoc_url=None,
         openapi_url="/api/v1/openapi.json",
     )
     app.include_router(api_routes(database, rebuild, settings.api_token))

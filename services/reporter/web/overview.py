@@ -39,8 +39,12 @@ def flow(connection: sa.Connection) -> Context:
     listed = models.model_list(connection)
     runs = bulk.bulk_runs(connection)
     return {
-        "counts": counts, "diagram": lay_out(counts), "figures": bulk.image_figures(counts),
-        "snapshots": snapshots, "models": listed, "bulk": runs[0] if runs else None,
+        "counts": counts,
+        "diagram": lay_out(counts),
+        "figures": bulk.image_figures(counts),
+        "snapshots": snapshots,
+        "models": listed,
+        "bulk": runs[0] if runs else None,
         "identified": bulk.identified_images(connection),
     }
 
@@ -54,9 +58,11 @@ def classes(connection: sa.Connection) -> Context:
     minimum = DatasetRules().minimum_per_class
     return {
         "classes": [row | {"share": share} for row, share in zip(largest, shares, strict=True)],
-        "count": count, "more": count - len(largest),
+        "count": count,
+        "more": count - len(largest),
         "samples": library.samples(connection, [row["label"] for row in largest]),
-        "minimum": minimum, "minimum_share": round(minimum / most * 100, 2) if most >= minimum else None,
+        "minimum": minimum,
+        "minimum_share": round(minimum / most * 100, 2) if most >= minimum else None,
     }
 
 
@@ -72,7 +78,8 @@ def training(connection: sa.Connection) -> Context:
     drawn = [run for run in reversed(runs) if run["epochs"]]
     return {
         "runs": [run | {"title": run_title(run)} for run in runs],
-        "chart": chart_of(drawn), "numbers": {run["run_id"]: place for place, run in enumerate(drawn, 1)},
+        "chart": chart_of(drawn),
+        "numbers": {run["run_id"]: place for place, run in enumerate(drawn, 1)},
     }
 
 
@@ -90,7 +97,8 @@ def rejected(connection: sa.Connection) -> Context:
     counts = library.flow_counts(connection)
     return {
         "rows": library.newest_rejections(connection, ROWS_SHOWN),
-        "count": counts.rejected, "uploaded": counts.uploaded,
+        "count": counts.rejected,
+        "uploaded": counts.uploaded,
     }
 
 

@@ -37,16 +37,24 @@ class Overview:
         self._database = database
         self._services = services
         self._templates = jinja2.Environment(
-            loader=jinja2.PackageLoader("services.reporter.web"), autoescape=True,
-            undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+            loader=jinja2.PackageLoader("services.reporter.web"),
+            autoescape=True,
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
             finalize=formats.visible,
         )
         self._templates.filters |= {
-            "number": formats.number, "percent": formats.percent, "size": formats.size,
-            "duration": formats.duration, "moment": formats.moment,
+            "number": formats.number,
+            "percent": formats.percent,
+            "size": formats.size,
+            "duration": formats.duration,
+            "moment": formats.moment,
         }
         self._templates.globals |= {
-            "asset": assets.url, "plural": formats.plural, "navigation": NAVIGATION,
+            "asset": assets.url,
+            "plural": formats.plural,
+            "navigation": NAVIGATION,
         }
 
     async def page(self) -> str:

@@ -20,7 +20,11 @@ def test_the_diagram_stays_inside_its_box_and_hides_nothing(
 ) -> None:
     near = data.draw(st.integers(0, accepted))
     labelled = data.draw(st.integers(0, accepted - near))
-    library = {("near", True): near, ("unique", True): labelled, ("unique", False): accepted - near - labelled}
+    library = {
+        ("near", True): near,
+        ("unique", True): labelled,
+        ("unique", False): accepted - near - labelled,
+    }
     counts = FlowCounts(accepted, repeated, rejected, waiting, library)
     flow = lay_out(counts)
     for node in flow.nodes:
@@ -74,7 +78,10 @@ def test_bars_are_shares_of_the_largest() -> None:
 
 
 def test_a_run_is_named_for_what_it_made() -> None:
-    assert run_title({"request": None, "outcome": {"model_version": "002", "base_version": "001"}}) == "Model 002 from 001"
+    assert (
+        run_title({"request": None, "outcome": {"model_version": "002", "base_version": "001"}})
+        == "Model 002 from 001"
+    )
     assert run_title({"request": {"trial": True, "base": "scratch"}, "outcome": None}) == "Trial from scratch"
     assert run_title({"request": {"base": "newest"}, "outcome": None}) == "Run from the newest model"
     assert run_title({"request": None, "outcome": None}) == "Run from scratch"

@@ -10,9 +10,16 @@ from services.reporter.domain.cursor import BadCursor, decode_cursor, encode_cur
 from services.reporter.web import formats
 
 
-@pytest.mark.parametrize(("share", "text"), [
-    (0.9824, "98.2\u202f%"), (1.0, "100.0\u202f%"), (0.99999, "99.9\u202f%"), (None, "–"), (0.0, "0.0\u202f%"),
-])
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [
+        (0.9824, "98.2\u202f%"),
+        (1.0, "100.0\u202f%"),
+        (0.99999, "99.9\u202f%"),
+        (None, "–"),
+        (0.0, "0.0\u202f%"),
+    ],
+)
 def test_a_share_is_never_rounded_up_to_all(share: float | None, text: str) -> None:
     assert formats.percent(share) == text
 
@@ -22,15 +29,24 @@ def test_sizes_have_a_unit(value: int | None, text: str) -> None:
     assert formats.size(value) == text
 
 
-@pytest.mark.parametrize(("seconds", "text"), [
-    (4.4, "4\u202fs"), (125, "2\u202fmin 5\u202fs"), (7260, "2\u202fh 1\u202fmin"), (None, "–"),
-])
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (4.4, "4\u202fs"),
+        (125, "2\u202fmin 5\u202fs"),
+        (7260, "2\u202fh 1\u202fmin"),
+        (None, "–"),
+    ],
+)
 def test_durations_read_like_a_clock(seconds: float | None, text: str) -> None:
     assert formats.duration(seconds) == text
 
 
 def test_counts_agree_with_their_noun() -> None:
-    assert (formats.plural(1, "image", "images"), formats.plural(1200, "image", "images")) == ("1 image", "1,200 images")
+    assert (formats.plural(1, "image", "images"), formats.plural(1200, "image", "images")) == (
+        "1 image",
+        "1,200 images",
+    )
 
 
 def test_a_name_cannot_turn_the_direction_of_its_text() -> None:

@@ -40,9 +40,11 @@ def content(engine: sa.Engine, pairs: Pairs, batch: int) -> dict[str, list[tuple
     """Every table after writing ``pairs`` into empty ones; nothing of it stays."""
     with engine.connect() as connection, connection.begin() as transaction:
         for start in range(0, len(pairs), batch):
-            write(connection, project_all(pairs[start:start + batch]))
+            write(connection, project_all(pairs[start : start + batch]))
         tables = {
-            table.name: [tuple(row) for row in connection.execute(sa.select(table).order_by(*table.primary_key))]
+            table.name: [
+                tuple(row) for row in connection.execute(sa.select(table).order_by(*table.primary_key))
+            ]
             for table in PROJECTED
         }
         transaction.rollback()
@@ -91,8 +93,18 @@ def test_every_message_the_reporter_hears_has_a_projection() -> None:
 
 def accepted(seq: int) -> tuple[Message, int]:
     return ImageAccepted(
-        image_id=IMAGE, upload_id="upload-001", file_name="a.png", original=REF, normalised=REF, thumbnail=REF,
-        content=BOX, width_px=1, height_px=1, image_format="PNG", source="real", accepted_at=NOON,
+        image_id=IMAGE,
+        upload_id="upload-001",
+        file_name="a.png",
+        original=REF,
+        normalised=REF,
+        thumbnail=REF,
+        content=BOX,
+        width_px=1,
+        height_px=1,
+        image_format="PNG",
+        source="real",
+        accepted_at=NOON,
     ), seq
 
 
@@ -104,7 +116,12 @@ def labelled(label: str, revision: int, seq: int) -> tuple[Message, int]:
 
 def test_a_verdict_before_its_image_waits_in_a_partial_row(engine: sa.Engine) -> None:
     verdict = ImageDeduplicated(
-        image_id=IMAGE, revision=1, verdict="near", group=IMAGE, distance_bits=3, detector="phash",
+        image_id=IMAGE,
+        revision=1,
+        verdict="near",
+        group=IMAGE,
+        distance_bits=3,
+        detector="phash",
         deduplicated_at=NOON,
     )
     alone = row(engine, "dim_images", (verdict, 1))
@@ -120,15 +137,32 @@ def test_the_highest_revision_of_a_label_stands_whatever_came_last(engine: sa.En
 
 def test_an_epoch_said_again_after_a_crash_takes_the_place_of_the_first(engine: sa.Engine) -> None:
     def epoch(loss: float) -> TrainProgressed:
-        return TrainProgressed(run_id="run-1", epoch=1, epochs=2, loss=loss, accuracy=0.5, images_per_s=1.0,
-                               eta_s=1.0, progressed_at=NOON)
+        return TrainProgressed(
+            run_id="run-1",
+            epoch=1,
+            epochs=2,
+            loss=loss,
+            accuracy=0.5,
+            images_per_s=1.0,
+            eta_s=1.0,
+            progressed_at=NOON,
+        )
 
     assert row(engine, "fct_train_epochs", (epoch(0.1), 9), (epoch(0.7), 4))["loss"] == 0.1
 
 
 def test_a_number_that_is_none_is_stored_as_missing(engine: sa.Engine) -> None:
-    event = TrainProgressed(run_id="run-1", epoch=1, epochs=2, loss=math.nan, accuracy=0.5, val_loss=math.inf,
-                            images_per_s=1.0, eta_s=1.0, progressed_at=NOON)
+    event = TrainProgressed(
+        run_id="run-1",
+        epoch=1,
+        epochs=2,
+        loss=math.nan,
+        accuracy=0.5,
+        val_loss=math.inf,
+        images_per_s=1.0,
+        eta_s=1.0,
+        progressed_at=NOON,
+    )
     stored_row = row(engine, "fct_train_epochs", (event, 1))
     assert (stored_row["loss"], stored_row["validation_loss"]) == (None, None)
 
@@ -144,10 +178,13 @@ def test_dates_are_stored_in_utc() -> None:
     assert plain(given_time, "taken_at") == datetime(2026, 11, 20, 23, 30, tzinfo=UTC)
 
 
-@pytest.mark.parametrize(("change", "named"), [
-    ({"width_px": 2**63}, "width_px"),
-    ({"taken_at": datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14)))}, "taken_at"),
-])
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"width_px": 2**63}, "width_px"),
+        ({"taken_at": datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14)))}, "taken_at"),
+    ],
+)
 def test_a_value_that_no_column_takes_is_named(change: dict[str, Any], named: str) -> None:
     message, seq = accepted(1)
     with pytest.raises(Unprojectable, match=named):

@@ -1,0 +1,1 @@
+"""The `menagerie` command: local stack, requests, reads and the demo."""
