@@ -17,6 +17,8 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from services.runtime.logs import get_log
+
 LINE_LIMIT_BYTES = 16 * 1024 * 1024
 TAIL_LINES = 15
 PR_SET_PDEATHSIG = 1
@@ -99,10 +101,11 @@ async def _answers(
 
 
 async def _forward(stream: asyncio.StreamReader, tail: collections.deque[str]) -> None:
+    log = get_log("child")
     async for line in stream:
         text = line.decode(errors="replace").rstrip()
         tail.append(text)
-        print(text, file=sys.stderr, flush=True)
+        log.info("child.said", text=text)
 
 
 async def _stop(process: asyncio.subprocess.Process) -> None:

@@ -21,8 +21,11 @@ QUIET_LOGGERS = {
 """Their lines repeat what our own events say."""
 
 
-def configure_logs(service: str, level: str = "INFO") -> structlog.stdlib.BoundLogger:
-    """Send every log of the process, ours and the libraries', to stderr as one JSON object a line."""
+def configure_logs(level: str = "INFO") -> None:
+    """Send every log of the process, ours and the libraries', to stderr as one JSON object a line.
+
+    Call it before any logger is bound.
+    """
     shared: list[structlog.types.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -51,10 +54,9 @@ def configure_logs(service: str, level: str = "INFO") -> structlog.stdlib.BoundL
     root.setLevel(level)
     for name, threshold in QUIET_LOGGERS.items():
         logging.getLogger(name).setLevel(threshold)
-    return get_log(service)
 
 
 def get_log(service: str) -> structlog.stdlib.BoundLogger:
-    """The service's logger; safe before ``configure_logs``."""
+    """The logger of a service, or of a part of the runtime."""
     logger: structlog.stdlib.BoundLogger = structlog.get_logger(service).bind(service=service)
     return logger

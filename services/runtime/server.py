@@ -8,12 +8,14 @@ import uvicorn
 
 from services.runtime.logs import configure_logs
 from services.runtime.service import Service
+from services.runtime.settings import RuntimeSettings
 
 
 def serve(create_app: Callable[[], Service]) -> None:
     """Serve until SIGTERM or SIGINT, then stop gracefully."""
+    # First: a logger that is bound before keeps the library's console format.
+    configure_logs(RuntimeSettings().log_level)
     service = create_app()
-    configure_logs(service.name, service.settings.log_level)
     uvicorn.run(
         service.asgi(),
         host=service.settings.http_host,

@@ -102,6 +102,14 @@ def test_own_pictures_are_split_so_that_more_classes_arrive_later(tmp_path: Path
     assert kept_back == {"ant": 12, "bee": 10, "cat": 5, "dog": 1}
 
 
+def test_a_stray_file_does_not_count_as_pictures_without_label(tmp_path: Path) -> None:
+    (tmp_path / "ant").mkdir()
+    for number in range(60):
+        (tmp_path / "ant" / f"{number}.jpg").write_bytes(f"{number}".encode())
+    (tmp_path / "README.md").write_text("about ants")
+    assert sum(not one.labelled for one in folder_material(tmp_path).exhibits) == 1 + 12
+
+
 def test_labels_that_are_missing_already_are_enough(tmp_path: Path) -> None:
     (tmp_path / "ant").mkdir()
     (tmp_path / "ant" / "a.jpg").write_bytes(b"a")

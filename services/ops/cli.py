@@ -1,0 +1,80 @@
+"""The ``menagerie`` command: what it offers, and how it fails.
+
+Only typer is imported up front; each command imports its own needs when it runs, so that
+``--help`` and shell completion answer at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from services.ops.clients.errors import OpsError
+from services.ops.commands import dead_letters, demo, library, models, rebuild, stack, state, train
+
+HELP = "Run the whole life of a production image classifier: pictures in, models out."
+EPILOG = "Begin with `menagerie demo`, or with `menagerie up` and `menagerie upload DIR`."
+
+
+def build() -> typer.Typer:
+    """The command with all its subcommands."""
+    app = typer.Typer(
+        name="menagerie",
+        help=HELP,
+        epilog=EPILOG,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    groups = {
+        "This machine": (stack.up, stack.down, demo.demo),
+        "What goes on": (state.status, state.watch),
+        "Library": (library.upload, library.label, library.images, library.snapshot),
+        "Models": (train.train, models.models, models.evaluate, models.export, models.bulk_identify),
+    }
+    for panel, commands in groups.items():
+        for command in commands:
+            name = command.__name__.replace("_", "-")
+            app.command(name=name, rich_help_panel=panel)(command)
+    app.add_typer(_dead_letters(), name="dead-letters", rich_help_panel="Repair")
+    app.add_typer(_rebuild(), name="rebuild", rich_help_panel="Repair")
+    return app
+
+
+def _dead_letters() -> typer.Typer:
+    app = typer.Typer(
+        help="List, show and send again the messages that were put aside.", no_args_is_help=True
+    )
+    app.command(name="list")(dead_letters.list_letters)
+    app.command(name="show")(dead_letters.show)
+    app.command(name="replay")(dead_letters.replay)
+    return app
+
+
+def _rebuild() -> typer.Typer:
+    app = typer.Typer(help="Make a store anew from the event log.", no_args_is_help=True)
+    app.command(name="reporter")(rebuild.reporter)
+    # One command alone would take the group's place.
+    app.callback()(_rebuild_group)
+    return app
+
+
+def _rebuild_group() -> None:
+    """Make a store anew from the event log."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point; every expected failure is one sentence on standard error and exit code 1."""
+    try:
+        build()(args=None if arguments is None else list(arguments), prog_name="menagerie")
+    except OpsError as error:
+        from services.ops.clients.output import plain
+
+        print(f"menagerie: {plain(error)}", file=sys.stderr)  # noqa: T201
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

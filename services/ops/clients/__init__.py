@@ -1,0 +1,1 @@
+"""How the command line reaches a running menagerie: HTTP for state and uploads, NATS for requests."""

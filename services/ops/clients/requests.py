@@ -1,0 +1,75 @@
+"""The commands a person sends; ids are made here, so that every repetition carries the same one."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from contracts.commands import (
+    AssignLabel,
+    RequestEvaluation,
+    RequestExport,
+    RequestIdentification,
+    RequestSnapshot,
+    RequestTraining,
+)
+from contracts.message import Message
+from services.ops.clients.errors import OpsError
+from services.ops.clients.ulid import UlidSource
+
+M = TypeVar("M", bound=Message)
+_ids = UlidSource()
+
+
+def new_id() -> str:
+    """An id for a request or a run."""
+    return _ids.next()
+
+
+def _made(message: type[M], /, **fields: Any) -> M:
+    try:
+        return message(requested_at=datetime.now(UTC), **fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise OpsError(f"{place} = {first['input']!r} cannot be used ({first['msg']}): correct it") from error
+
+
+def assign_label(image_id: str, label: str, kind: str | None, by: str, reason: str | None) -> AssignLabel:
+    """A label for an image."""
+    return _made(
+        AssignLabel, request_id=new_id(), image_id=image_id, label=label, kind=kind, by=by, reason=reason
+    )
+
+
+def request_snapshot(by: str) -> RequestSnapshot:
+    """Pack the library."""
+    return _made(RequestSnapshot, request_id=new_id(), by=by)
+
+
+def request_training(snapshot_id: str, by: str, **fields: Any) -> RequestTraining:
+    """Train; ``fields`` are those of the command."""
+    return _made(RequestTraining, run_id=new_id(), snapshot_id=snapshot_id, by=by, **fields)
+
+
+def request_evaluation(model_version: str, by: str) -> RequestEvaluation:
+    """Score a model again."""
+    return _made(RequestEvaluation, request_id=new_id(), model_version=model_version, by=by)
+
+
+def request_export(model_version: str, by: str, reason: str) -> RequestExport:
+    """Export a model whatever its gate says."""
+    return _made(RequestExport, request_id=new_id(), model_version=model_version, by=by, reason=reason)
+
+
+def request_identification(model_version: str, by: str, snapshot_id: str | None) -> RequestIdentification:
+    """Identify what has no label."""
+    return _made(
+        RequestIdentification,
+        request_id=new_id(),
+        model_version=model_version,
+        by=by,
+        snapshot_id=snapshot_id,
+    )

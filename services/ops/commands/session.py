@@ -1,0 +1,57 @@
+"""What a command does first: find the stack of its data directory and open what it needs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from services.ops.clients.bus import Bus
+    from services.ops.clients.reads import Reporter
+    from services.ops.stack.record import Connection
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Session:
+    """An open stack: the read model and the broker."""
+
+    stack: Connection
+    reporter: Reporter
+    bus: Bus
+
+
+def find_stack(data_dir: Path | None) -> Connection:
+    """The running stack of ``data_dir``.
+
+    Raises:
+        NotRunning: there is none.
+    """
+    from services.ops.stack.layout import Layout, default_data_dir
+    from services.ops.stack.record import connect_to
+
+    return connect_to(Layout((data_dir or default_data_dir()).expanduser().resolve()))
+
+
+@asynccontextmanager
+async def open_session(data_dir: Path | None) -> AsyncIterator[Session]:
+    """Read model and broker of the running stack."""
+    from services.ops.clients.bus import open_bus
+    from services.ops.clients.reads import open_reporter
+
+    stack = find_stack(data_dir)
+    async with (
+        open_reporter(stack.urls["reporter"], stack.api_token) as reporter,
+        open_bus(stack.urls["nats"], stack.ops_password) as bus,
+    ):
+        yield Session(stack, reporter, bus)
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run a command's coroutine."""
+    return asyncio.run(work)
