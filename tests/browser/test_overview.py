@@ -169,15 +169,19 @@ def test_an_empty_store_says_what_to_do(watched: Watched) -> None:
     assert watched.faults == []
 
 
+ALL_PICTURES_LOADED = """() => Promise.all([...document.images].map(image => {
+    image.loading = "eager";  // a thumbnail below the window is lazy
+    return image.complete || new Promise(done => { image.onload = image.onerror = done; });
+}))"""
+
+
 def test_a_picture_can_be_taken(watched: Watched, database: Database, tmp_path: Path) -> None:
     running = os.environ.get("SCREENSHOT_URL")
     if not running:
         tell(database, Story(images=120))
     watched.page.goto(running or watched.address)
     watched.page.wait_for_load_state("networkidle")
-    watched.page.locator("footer").scroll_into_view_if_needed()  # wakes the lazy thumbnails
-    watched.page.wait_for_load_state("networkidle")
-    watched.page.evaluate("window.scrollTo(0, 0)")
+    watched.page.evaluate(ALL_PICTURES_LOADED)
     path = PICTURE if running or os.environ.get("SCREENSHOT") else tmp_path / "overview.png"
     path.parent.mkdir(parents=True, exist_ok=True)
     watched.page.screenshot(path=path, full_page=True)

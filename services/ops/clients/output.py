@@ -83,6 +83,11 @@ def _encode(value: object) -> object:
     return str(value)
 
 
+COPIED = frozenset({"id", "run_id", "snapshot_id"})
+"""Columns that a person copies into the next command: not broken over lines."""
+SHORT_ID = 26  # a ULID
+
+
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Group:
     """A titled table of harmless text; numbers lean right, and no header stands over nameless columns."""
     from rich import box
@@ -95,7 +100,11 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
     for number, name in enumerate(columns):
         values = [row[number] for row in cells if row[number] is not None]
         numeric = bool(values) and all(isinstance(value, int | float) for value in values)
-        made.add_column(name, justify="right" if numeric else "left", overflow="fold")
+        short_id = name in COPIED and all(len(str(value)) <= SHORT_ID for value in values)
+        made.add_column(
+            name, justify="right" if numeric else "left", overflow="fold", no_wrap=short_id,
+            min_width=max((len(str(value)) for value in values), default=0) if short_id else None,
+        )  # fmt: skip
     for row in cells:
         made.add_row(*(Text(plain(value)) for value in row))
     return Group(Text(f"\n{plain(title)}", style="bold"), made if cells else Text("  none"))

@@ -11,12 +11,22 @@ from services.ops.clients.output import Output, plain, table
 from services.ops.commands.options import AsJson, DataDir
 from services.ops.commands.session import find_stack, run
 
+TOLD_EVERY = 4096
+"""Messages: about a second of work."""
+
 
 def reporter(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Read the log from its start into a new reporting store and compare it with the old one."""
     last = run(_rebuild(data_dir, Output(as_json)))
     if not last.get("equal"):
         raise typer.Exit(1)
+
+
+def _worth_telling(line: dict[str, Any]) -> bool:
+    """The end of each stream, and a sign of life between."""
+    if "seq" not in line:
+        return "tables" not in line
+    return bool(line["seq"] == line.get("of") or line["seq"] % TOLD_EVERY == 0)
 
 
 async def _rebuild(data_dir: Path | None, output: Output) -> dict[str, Any]:
@@ -29,7 +39,7 @@ async def _rebuild(data_dir: Path | None, output: Output) -> dict[str, Any]:
     async with open_reporter(stack.urls["reporter"], stack.api_token) as client:
         with waiting(output, "Reading the log"):
             async for line in client.rebuild():
-                if "tables" not in line:
+                if _worth_telling(line):
                     output.say("  ".join(f"{name} {plain(value)}" for name, value in line.items()))
                 last = line
     if "tables" not in last:
