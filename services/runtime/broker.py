@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -12,6 +14,7 @@ from faststream import AckPolicy
 from faststream.message import StreamMessage
 from faststream.nats import JStream, NatsBroker, PullSub
 from faststream.security import SASLPlaintext
+from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js.api import ConsumerConfig
 from nats.js.errors import NotFoundError
@@ -24,6 +27,7 @@ EXIT_NOT_PROVISIONED = 78
 FETCH_WAIT_S = 5.0
 """One idle request per durable and 5 s; also how long a stale request outlives a broker restart."""
 RECONNECT_WAIT_S = 0.5
+CLOSED_CHECK_S = 1.0
 
 
 class BrokerFaults:
@@ -40,21 +44,25 @@ class BrokerFaults:
             self.forbidden = str(error)
         self._log.warning("broker.error", error=repr(error))
 
-    async def on_closed(self) -> None:
-        """Closed for good: FastStream would spin in its pull loop; the supervisor restarts us."""
-        if self.stopping:
-            return
-        self._log.critical("broker.closed", exit_code=EXIT_CLOSED)
-        os._exit(EXIT_CLOSED)
+    def guard(self, client: Client) -> None:
+        """End the process when the connection is closed for good; its supervisor restarts it.
+
+        In a thread: FastStream's pull loop then spins without a pause, so that no coroutine, the
+        client's own ``closed_cb`` among them, ever runs again.
+        """
+
+        def watch() -> None:
+            while not self.stopping:
+                if client.is_closed:
+                    self._log.critical("broker.closed", exit_code=EXIT_CLOSED)
+                    os._exit(EXIT_CLOSED)
+                time.sleep(CLOSED_CHECK_S)
+
+        threading.Thread(target=watch, name="broker-guard", daemon=True).start()
 
 
 def build_broker(service: str, settings: RuntimeSettings, faults: BrokerFaults) -> NatsBroker:
     """A broker that reconnects for ever and whose replies nobody else can read."""
-    middlewares = []
-    if settings.otlp_endpoint:
-        from faststream.nats.opentelemetry import NatsTelemetryMiddleware  # noqa: PLC0415 - only when traced
-
-        middlewares.append(NatsTelemetryMiddleware())
     user, password = settings.nats_user, settings.nats_password.get_secret_value()
     return NatsBroker(
         settings.nats_url,
@@ -65,8 +73,6 @@ def build_broker(service: str, settings: RuntimeSettings, faults: BrokerFaults) 
         reconnect_time_wait=RECONNECT_WAIT_S,  # type: ignore[arg-type]  # nats-py takes fractions
         graceful_timeout=settings.graceful_stop_s,
         error_cb=faults.on_error,
-        closed_cb=faults.on_closed,
-        middlewares=middlewares,
         apply_types=False,  # our policy decodes, so that a malformed body reaches it
         logger=None,
     )
@@ -101,17 +107,21 @@ def attach(
     subscriber(consume)
 
 
+class DurableMissing(Exception):
+    """A declared durable is not there; the message says what to run."""
+
+
 async def check_durables(js: Any, consumers: list[Consumer]) -> None:
-    """Fail loudly when a durable is missing.
+    """Ask the broker for every durable, a real round trip.
 
     Raises:
-        SystemExit: with EXIT_NOT_PROVISIONED and a sentence that says what to run.
+        DurableMissing: one is not there; FastStream would spin on it without a word.
     """
     for consumer in consumers:
         try:
             await js.consumer_info(consumer.stream, consumer.durable)
         except NotFoundError:
-            raise SystemExit(
+            raise DurableMissing(
                 f"durable {consumer.durable!r} is missing on stream {consumer.stream!r}: "
                 "run `python -m deploy.provision`"
             ) from None
@@ -125,7 +135,7 @@ async def watch_durables(
         await asyncio.sleep(every_s)
         try:
             await check_durables(js, consumers)
-        except SystemExit as missing:
+        except DurableMissing as missing:
             log.critical("durable.missing", error=str(missing), exit_code=EXIT_NOT_PROVISIONED)
             os._exit(EXIT_NOT_PROVISIONED)
         except Exception as error:

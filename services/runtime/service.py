@@ -21,7 +21,14 @@ from contracts.manifests import Buckets
 from contracts.message import Message
 from contracts.subjects import Consumer, consumer
 from services.runtime.attempts import AttemptLedger
-from services.runtime.broker import BrokerFaults, attach, build_broker, check_durables, watch_durables
+from services.runtime.broker import (
+    BrokerFaults,
+    DurableMissing,
+    attach,
+    build_broker,
+    check_durables,
+    watch_durables,
+)
 from services.runtime.database import Database
 from services.runtime.deadletters import DeadLetterBox
 from services.runtime.delivery import BatchHandler, Handler
@@ -108,8 +115,12 @@ class Service:
         """Connect, check what must exist, relay what waits, then listen."""
         self.settings.work_dir.mkdir(parents=True, exist_ok=True)
         connection = await self.broker.connect()
+        self.faults.guard(connection)
         self.jetstream = connection.jetstream()
-        await check_durables(self.jetstream, self.consumers)
+        try:
+            await check_durables(self.jetstream, self.consumers)
+        except DurableMissing as missing:
+            raise SystemExit(str(missing)) from None  # one sentence, no traceback
         self._health = Health(self._checks())
         for hook in self._starting:
             await hook()
