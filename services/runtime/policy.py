@@ -66,7 +66,6 @@ class DeliveryPolicy:
         self._metrics = metrics
         self._log = log.bind(durable=consumer.durable)
         self._fresh: list[_InHand] = []
-        self._in_hand: set[_InHand] = set()
         self._flush: asyncio.Task[None] | None = None
         self._solo = asyncio.Lock()
 
@@ -79,7 +78,6 @@ class DeliveryPolicy:
                 raw, None, DeadLetterReason.MALFORMED, str(error), raw.metadata.num_delivered
             )
             return
-        self._in_hand.add(item)
         gauge = self._metrics.in_hand.labels(self.consumer.durable)
         gauge.inc()
         heart = asyncio.create_task(self._beat(item))
@@ -92,7 +90,6 @@ class DeliveryPolicy:
             raise
         finally:
             heart.cancel()
-            self._in_hand.discard(item)
             gauge.dec()
 
     def _decode(self, raw: Msg) -> _InHand:
