@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
@@ -159,33 +161,30 @@ async def test_a_service_whose_durable_vanishes_ends_instead_of_spinning(
 ) -> None:
     client, js = await connect(nats_url)
     await declare(js)
-    process = await _mortal(nats_url, tmp_path)
-    await js.delete_consumer(STREAM, DURABLE)
-    code = await asyncio.wait_for(process.wait(), 60)
+    async with mortal(nats_url, tmp_path) as process:
+        await js.delete_consumer(STREAM, DURABLE)
+        assert await asyncio.wait_for(process.wait(), 60) == EXIT_NOT_PROVISIONED
     await client.close()
-    assert code == EXIT_NOT_PROVISIONED
 
 
 async def test_a_service_whose_connection_is_closed_for_good_ends(nats_url: str, tmp_path: Path) -> None:
     client, js = await connect(nats_url)
     await declare(js)
-    process = await _mortal(nats_url, tmp_path, "close")
-    code = await asyncio.wait_for(process.wait(), 60)
+    async with mortal(nats_url, tmp_path, "close") as process:
+        assert await asyncio.wait_for(process.wait(), 60) == EXIT_CLOSED
     await client.close()
-    assert code == EXIT_CLOSED
 
 
-async def _mortal(nats_url: str, folder: Path, *arguments: str) -> asyncio.subprocess.Process:
-    """A started service process."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "tests.support.mortal",
-        nats_url,
-        str(folder),
-        *arguments,
-        stdout=asyncio.subprocess.PIPE,
-    )
-    assert process.stdout is not None
-    assert await asyncio.wait_for(process.stdout.readline(), 60) == b"started\n"
-    return process
+@contextlib.asynccontextmanager
+async def mortal(nats_url: str, folder: Path, *arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A started service process; it does not outlive the test, whatever it does."""
+    command = [sys.executable, "-m", "tests.support.mortal", nats_url, str(folder), *arguments]
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    try:
+        assert process.stdout is not None
+        assert await asyncio.wait_for(process.stdout.readline(), 60) == b"started\n"
+        yield process
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
