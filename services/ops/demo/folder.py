@@ -17,6 +17,8 @@ UNLABELLED_FRACTION = 0.2
 FEW_UNLABELLED = 0.05
 """A stray text file among labelled pictures is no set to identify."""
 MINIMUM = DatasetRules().minimum_per_class
+SPARE = 4
+"""Labels that a class keeps above the minimum: a near duplicate or two is left out of training."""
 FEWEST_CLASSES = 2
 """A classifier of one class has nothing to tell apart."""
 
@@ -75,16 +77,17 @@ def _exhibit(file: PlannedFile, labelled: bool, late: Sequence[str]) -> Exhibit:
 def withhold(
     labels: Mapping[str, str], fraction: float = UNLABELLED_FRACTION, minimum: int = MINIMUM
 ) -> set[str]:
-    """Files whose label is kept back: every fifth of a class, but a class that can be trained stays so."""
+    """Files whose label is kept back: up to every fifth of a class that can be trained and stays so.
+
+    A model cannot name what it was not trained on, so smaller classes keep all their labels.
+    """
     by_class: dict[str, list[str]] = defaultdict(list)
     for name in sorted(labels):
         by_class[labels[name]].append(name)
     chosen: set[str] = set()
     for names in by_class.values():
-        wanted = int(len(names) * fraction)
-        if len(names) >= minimum:
-            wanted = min(wanted, len(names) - minimum)
-        if wanted:
+        wanted = min(int(len(names) * fraction), len(names) - minimum - SPARE)
+        if wanted > 0:
             step = len(names) / wanted
             chosen.update(names[int(step * number)] for number in range(wanted))
     return chosen

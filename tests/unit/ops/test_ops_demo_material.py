@@ -99,7 +99,7 @@ def test_own_pictures_are_split_so_that_more_classes_arrive_later(tmp_path: Path
     assert material.trainable(2, 40) == ["ant", "bee", "cat", "dog"]
     assert {one.truth for one in material.of_round(2)} == {"dog"}
     kept_back = Counter(one.truth for one in material.exhibits if not one.labelled)
-    assert kept_back == {"ant": 12, "bee": 10, "cat": 5, "dog": 1}
+    assert kept_back == {"ant": 12, "bee": 6, "cat": 1}
 
 
 def test_a_stray_file_does_not_count_as_pictures_without_label(tmp_path: Path) -> None:
