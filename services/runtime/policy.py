@@ -121,14 +121,10 @@ class DeliveryPolicy:
 
     async def _retry(self, item: _InHand) -> None:
         """A redelivery: counted before it runs, so that one that kills the process is counted too."""
-        seq = item.delivery.seq
         # One at a time: if this one kills the process, no neighbour is blamed.
         async with self._solo:
-            try:
-                attempts = await self._ledger.begin(self.consumer.durable, seq)
-            except Exception as away:  # the database is away; that is no fault of the message
-                self._log.warning("ledger.away", error=repr(away))
-                await self._nak(item, LEDGER_AWAY_DELAY_S)
+            attempts = await self._count(item)
+            if attempts is None:
                 return
             item.delivery = replace(item.delivery, attempt=attempts)
             if attempts > self.max_attempts:
@@ -140,7 +136,7 @@ class DeliveryPolicy:
                 await self._failed(item, error, attempts)
                 return
             await self._succeed(item)
-            await self._ledger.forget(self.consumer.durable, seq)
+            await self._ledger.forget(self.consumer.durable, item.delivery.seq)
 
     @property
     def max_attempts(self) -> int:
@@ -204,13 +200,18 @@ class DeliveryPolicy:
         if error is None:
             await self._succeed(item)
             return
+        attempts = await self._count(item, cause=repr(error))
+        if attempts is not None:
+            await self._failed(item, error, attempts)
+
+    async def _count(self, item: _InHand, **context: str) -> int | None:
+        """The number of this attempt; None when it cannot be noted and the message goes back uncounted."""
         try:
-            attempts = await self._ledger.begin(self.consumer.durable, item.delivery.seq)
-        except Exception as away:
-            self._log.warning("ledger.away", error=repr(away), cause=repr(error))
+            return await self._ledger.begin(self.consumer.durable, item.delivery.seq)
+        except Exception as away:  # the database is away; that is no fault of the message
+            self._log.warning("ledger.away", error=repr(away), **context)
             await self._nak(item, LEDGER_AWAY_DELAY_S)
-            return
-        await self._failed(item, error, attempts)
+            return None
 
     async def _failed(self, item: _InHand, error: Exception, attempts: int) -> None:
         if item.settled:
