@@ -7,9 +7,23 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from contracts.message import Message, UtcDatetime
-from contracts.values import ImageId, Label, LabelKind, ModelVersion, PersonName, Reason, Value
+from contracts.taxonomy import ClassName
+from contracts.values import (
+    BenchmarkName,
+    ImageId,
+    Label,
+    LabelKind,
+    ModelVersion,
+    PersonName,
+    Reason,
+    Suggestion,
+    Value,
+)
 
 RequestId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{4,64}$")]
+
+
+ImageIds = Annotated[tuple[ImageId, ...], Field(min_length=1, max_length=1000)]
 
 
 class AssignLabel(Message):
@@ -24,6 +38,173 @@ class AssignLabel(Message):
     kind: LabelKind | None = None
     by: PersonName
     reason: Reason | None = None
+    requested_at: UtcDatetime
+    suggestion: Suggestion | None = None
+    """What the person was shown; when absent, what ingest last heard a model say of the image."""
+    change_id: RequestId | None = None
+    """Ordered together with other changes; the request's own id when absent."""
+
+
+class AssignLabels(Message):
+    """Give many images one label. All of them or, when one is unknown, none. Heard by ingest."""
+
+    name = "label.assign-many"
+    key_fields = ("request_id",)
+
+    request_id: RequestId
+    image_ids: ImageIds
+    label: Label
+    kind: LabelKind | None = None
+    by: PersonName
+    reason: Reason | None = None
+    requested_at: UtcDatetime
+    change_id: RequestId | None = None
+    """A change of more images than one message holds is told in several with one ``change_id``."""
+
+
+class UndoLabels(Message):
+    """Bring every label that ``change_id`` set back to what it was. Heard by ingest.
+
+    An image whose label was changed again since is left as it is. The history keeps all of it.
+    """
+
+    name = "label.undo"
+    key_fields = ("request_id",)
+
+    request_id: RequestId
+    change_id: RequestId
+    by: PersonName
+    reason: Reason | None = None
+    requested_at: UtcDatetime
+
+
+class GiveOpinion(Message):
+    """Say what label an image should have without changing it. Heard by ingest."""
+
+    name = "label.give-opinion"
+    key_fields = ("request_id",)
+
+    request_id: RequestId
+    image_id: ImageId
+    label: Label
+    kind: LabelKind | None = None
+    by: PersonName
+    reason: Reason | None = None
+    requested_at: UtcDatetime
+
+
+class RequestDoubleCheck(Message):
+    """Queue images for another look at their label. Heard by ingest."""
+
+    name = "label.double-check"
+    key_fields = ("request_id",)
+
+    request_id: RequestId
+    image_ids: ImageIds
+    by: PersonName
+    reason: Reason
+    requested_at: UtcDatetime
+
+
+class CloseDoubleCheck(Message):
+    """End the double-check of images whose label stays; a new label ends it by itself. Heard by ingest."""
+
+    name = "label.double-checked"
+    key_fields = ("request_id",)
+
+    request_id: RequestId
+    image_ids: ImageIds
+    verdict: Literal["keep", "unsure"] = "keep"
+    by: PersonName
+    reason: Reason | None = None
+    requested_at: UtcDatetime
+
+
+class AssignBenchmark(Message):
+    """Put images into a benchmark set, or (``benchmark`` None) take them out of theirs. Heard by ingest."""
+
+    name = "benchmark.assign"
+    key_fields = ("request_id",)
+
+    request_id: RequestId
+    image_ids: ImageIds
+    benchmark: BenchmarkName | None
+    by: PersonName
+    reason: Reason | None = None
+    requested_at: UtcDatetime
+
+
+class MergeClasses(Message):
+    """Train ``members`` (sub-classes with all below them, or merged classes) as one class ``into``.
+
+    Heard by ingest.
+    """
+
+    name = "class.merge"
+    key_fields = ("request_id",)
+
+    request_id: RequestId
+    into: ClassName
+    members: Annotated[tuple[ClassName, ...], Field(min_length=1, max_length=200)]
+    by: PersonName
+    reason: Reason | None = None
+    requested_at: UtcDatetime
+
+
+class SplitClass(Message):
+    """Take a merged class apart; all its images go to double-check. Heard by ingest."""
+
+    name = "class.split"
+    key_fields = ("request_id",)
+
+    request_id: RequestId
+    class_name: ClassName
+    by: PersonName
+    reason: Reason | None = None
+    requested_at: UtcDatetime
+
+
+class RenameClass(Message):
+    """Rename a sub-class and all below it; uploads that still say the old name get the new one.
+
+    Heard by ingest.
+    """
+
+    name = "class.rename"
+    key_fields = ("request_id",)
+
+    request_id: RequestId
+    old: ClassName
+    new: ClassName
+    by: PersonName
+    reason: Reason | None = None
+    requested_at: UtcDatetime
+
+
+class UndoTaxonomy(Message):
+    """Reverse the newest change of the taxonomy by another one. Heard by ingest.
+
+    ``version`` is the version the sender saw; refused when a newer one exists.
+    """
+
+    name = "class.undo"
+    key_fields = ("request_id",)
+
+    request_id: RequestId
+    version: Annotated[int, Field(ge=1)]
+    by: PersonName
+    reason: Reason | None = None
+    requested_at: UtcDatetime
+
+
+class RequestReconcile(Message):
+    """Take in what lies in the drop bucket and was never announced. Heard by ingest."""
+
+    name = "library.reconcile-requested"
+    key_fields = ("request_id",)
+
+    request_id: RequestId
+    by: PersonName
     requested_at: UtcDatetime
 
 
@@ -84,6 +265,8 @@ class RequestTraining(Message):
     options: TrainOptions = TrainOptions()
     throw_away: bool = False
     trial: bool = False
+    taxonomy_version: Annotated[int, Field(ge=0)] | None = None
+    """Classes as that version of the taxonomy says; the snapshot's own when absent."""
     by: PersonName
     requested_at: UtcDatetime
 

@@ -8,23 +8,34 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from contracts.message import Message, UtcDatetime
+from contracts.taxonomy import Operation
 from contracts.values import (
+    BenchmarkName,
     Box,
+    Candidate,
     Confidence,
+    DoubleCheckVerdict,
     DuplicateVerdict,
     FileName,
+    Flag,
     GateVerdict,
+    Guest,
     ImageId,
     Label,
     LabelKind,
+    Measure,
     ModelVersion,
     ObjectRef,
     PersonName,
     Reason,
     RejectCode,
     Source,
+    Suggestion,
+    Tags,
     UploadId,
+    UpstreamId,
     Value,
+    Visit,
 )
 
 Count = Annotated[int, Field(ge=0)]
@@ -44,9 +55,13 @@ class ImageUploaded(Message):
     uploaded_by: PersonName = "upload"
     label: Label | None = None
     source: Source = Source.REAL
-    guest: Annotated[str, Field(max_length=200)] | None = None
+    guest: Guest | None = None
     taken_at: UtcDatetime | None = None
     benchmark: Annotated[str, Field(max_length=100)] | None = None
+    label_kind: LabelKind | None = None
+    visit: Visit | None = None
+    tags: Tags = ()
+    upstream_id: UpstreamId | None = None
 
 
 class ImageAccepted(Message):
@@ -70,6 +85,11 @@ class ImageAccepted(Message):
     taken_at: UtcDatetime | None = None
     benchmark: str | None = None
     accepted_at: UtcDatetime
+    visit: Visit | None = None
+    tags: Tags = ()
+    upstream_id: UpstreamId | None = None
+    quality: tuple[Measure, ...] = ()
+    """What lies beyond its threshold is in image.flagged."""
 
 
 class ImageRepeated(Message):
@@ -96,6 +116,18 @@ class ImageRejected(Message):
     code: RejectCode
     detail: Reason
     rejected_at: UtcDatetime
+
+
+class ImageFlagged(Message):
+    """Measures of the picture lie beyond their thresholds; all flags the image has now."""
+
+    name = "image.flagged"
+    key_fields = ("image_id", "revision")
+
+    image_id: ImageId
+    revision: Annotated[int, Field(ge=1)]
+    flags: tuple[Flag, ...]
+    flagged_at: UtcDatetime
 
 
 class ImageDeduplicated(Message):
@@ -127,6 +159,9 @@ class ImageLabelled(Message):
     by: PersonName
     reason: Reason | None = None
     labelled_at: UtcDatetime
+    suggestion: Suggestion | None = None
+    change_id: str | None = None
+    """Changes that were ordered together, and can be undone together, share it."""
 
 
 class ImageRelabelled(ImageLabelled):
@@ -135,6 +170,109 @@ class ImageRelabelled(ImageLabelled):
     name = "image.relabelled"
 
     previous_label: Label
+
+
+class ImageUnlabelled(Message):
+    """The image has no label any more: its first label was undone. Revisions go on counting."""
+
+    name = "image.unlabelled"
+    key_fields = ("image_id", "revision")
+
+    image_id: ImageId
+    revision: Annotated[int, Field(ge=1)]
+    previous_label: Label
+    by: PersonName
+    reason: Reason | None = None
+    change_id: str | None = None
+    unlabelled_at: UtcDatetime
+
+
+class OpinionGiven(Message):
+    """A second opinion on an image's label; it changes no label. ``agrees`` with the label of then."""
+
+    name = "image.opinion-given"
+    key_fields = ("image_id", "revision")
+
+    image_id: ImageId
+    revision: Annotated[int, Field(ge=1)]
+    label: Label
+    kind: LabelKind
+    by: PersonName
+    current_label: Label | None = None
+    agrees: bool
+    reason: Reason | None = None
+    given_at: UtcDatetime
+
+
+class DoubleCheckRequested(Message):
+    """A person shall look at the image's label again; ``revision`` counts the image's double-checks."""
+
+    name = "image.double-check-requested"
+    key_fields = ("image_id", "revision")
+
+    image_id: ImageId
+    revision: Annotated[int, Field(ge=1)]
+    reason: Reason
+    by: PersonName
+    requested_at: UtcDatetime
+
+
+class DoubleChecked(Message):
+    """The double-check of that revision is done."""
+
+    name = "image.double-checked"
+    key_fields = ("image_id", "revision")
+
+    image_id: ImageId
+    revision: Annotated[int, Field(ge=1)]
+    verdict: DoubleCheckVerdict
+    by: PersonName
+    reason: Reason | None = None
+    checked_at: UtcDatetime
+
+
+class BenchmarkAssigned(Message):
+    """The image joined a benchmark set, moved to another, or (``benchmark`` None) left it."""
+
+    name = "image.benchmark-assigned"
+    key_fields = ("image_id", "revision")
+
+    image_id: ImageId
+    revision: Annotated[int, Field(ge=1)]
+    benchmark: BenchmarkName | None
+    previous_benchmark: BenchmarkName | None = None
+    by: PersonName
+    reason: Reason | None = None
+    assigned_at: UtcDatetime
+
+
+class TaxonomyChanged(Message):
+    """The taxonomy has a new version: one merge, split or rename of classes."""
+
+    name = "library.taxonomy-changed"
+    key_fields = ("version",)
+
+    version: Annotated[int, Field(ge=1)]
+    operation: Operation
+    images: Count
+    """Images whose class or label the change concerns."""
+    changed_at: UtcDatetime
+
+
+class SnapshotProgressed(Message):
+    """A part of a snapshot is packed."""
+
+    name = "library.snapshot-progressed"
+    key_fields = ("request_id", "shards_done")
+
+    request_id: str
+    snapshot_id: str
+    shards: Count
+    shards_done: Count
+    images: Count
+    images_done: Count
+    size_bytes: Count
+    progressed_at: UtcDatetime
 
 
 class SnapshotPacked(Message):
@@ -154,6 +292,11 @@ class SnapshotPacked(Message):
     size_bytes: Count
     image_size_px: Count
     packed_at: UtcDatetime
+    shards_reused: Count = 0
+    """Of ``shards``: those an earlier snapshot had packed already."""
+    taxonomy_version: Count = 0
+    taxonomy: ObjectRef | None = None
+    """All versions of the taxonomy up to that one (contracts/taxonomy.py, Taxonomy as JSON)."""
 
 
 class TrainProgressed(Message):
@@ -302,13 +445,6 @@ class ModelExported(Message):
     ordered_by: PersonName | None = None
     reason: Reason | None = None
     exported_at: UtcDatetime
-
-
-class Candidate(Value):
-    """One class the model offers."""
-
-    label: Label
-    confidence: Confidence
 
 
 class Identification(Value):

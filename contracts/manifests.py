@@ -21,7 +21,9 @@ class Buckets:
     SNAPSHOTS = "snapshots"
     MODELS = "models"
     REPORTS = "reports"
-    ALL = (INCOMING, LIBRARY, SNAPSHOTS, MODELS, REPORTS)
+    DROP = "drop"
+    """Where upstream systems put pictures for the bucket's notification to announce."""
+    ALL = (INCOMING, LIBRARY, SNAPSHOTS, MODELS, REPORTS, DROP)
 
 
 class ShardPlace(Value):
@@ -45,6 +47,9 @@ class SnapshotRow(ShardPlace):
     near_duplicate_of: ImageId | None
     benchmark: str | None
     taxonomy_version: int
+    class_name: str | None = None
+    """The class that ``label`` is trained as under ``taxonomy_version``; None unless its kind is class."""
+    visit: str | None = None
 
 
 class DatasetRow(ShardPlace):
@@ -72,6 +77,8 @@ SNAPSHOT_COLUMNS: dict[str, str] = {
     "near_duplicate_of": "string",
     "benchmark": "string",
     "taxonomy_version": "int64",
+    "class_name": "string",
+    "visit": "string",
     "shard": "string",
     "offset": "int64",
     "size": "int64",

@@ -48,16 +48,38 @@ class Consumer:
 
 STREAMS = (
     Stream("IMAGES", ("image",)),
-    Stream("LIBRARY", ("library", "label")),
+    Stream("LIBRARY", ("library", "label", "class", "benchmark")),
     Stream("MODELS", ("train", "model")),
     Stream("BULK", ("bulk",)),
+    Stream("BUCKETS", ("bucket",)),
     Stream("DEAD_LETTERS", ("dead-letter",)),
 )
 
 CONSUMERS = (
     Consumer("ingest-uploads", "ingest", "IMAGES", ("image.uploaded",), batch=32),
     Consumer("ingest-verdicts", "ingest", "IMAGES", ("image.deduplicated",), batch=128),
-    Consumer("ingest-labels", "ingest", "LIBRARY", ("label.assign",), batch=32),
+    Consumer("ingest-drops", "ingest", "BUCKETS", ("bucket.notified",), batch=32),
+    Consumer("ingest-reconciles", "ingest", "LIBRARY", ("library.reconcile-requested",)),
+    Consumer("ingest-suggestions", "ingest", "BULK", ("bulk.identified",), batch=4),
+    Consumer(
+        "ingest-labels",
+        "ingest",
+        "LIBRARY",
+        (
+            "label.assign",
+            "label.assign-many",
+            "label.undo",
+            "label.give-opinion",
+            "label.double-check",
+            "label.double-checked",
+            "benchmark.assign",
+        ),
+        batch=32,
+    ),
+    # One at a time: each is judged against the version before it.
+    Consumer(
+        "ingest-classes", "ingest", "LIBRARY", ("class.merge", "class.split", "class.rename", "class.undo")
+    ),
     # One at a time: packing is long, and two packs of one state would do the same work twice.
     Consumer("ingest-snapshots", "ingest", "LIBRARY", ("library.snapshot-requested",)),
     # The index has one active writer (design.md, Scale); verdicts are made in batches.
@@ -79,13 +101,25 @@ CONSUMERS = (
             "image.repeated",
             "image.rejected",
             "image.deduplicated",
+            "image.flagged",
             "image.labelled",
             "image.relabelled",
+            "image.unlabelled",
+            "image.opinion-given",
+            "image.double-check-requested",
+            "image.double-checked",
+            "image.benchmark-assigned",
         ),
         batch=256,
         max_ack_pending=1024,
     ),
-    Consumer("reporter-library", "reporter", "LIBRARY", ("library.snapshot-packed",), batch=16),
+    Consumer(
+        "reporter-library",
+        "reporter",
+        "LIBRARY",
+        ("library.snapshot-progressed", "library.snapshot-packed", "library.taxonomy-changed"),
+        batch=16,
+    ),
     Consumer(
         "reporter-models",
         "reporter",
@@ -122,8 +156,16 @@ PUBLISHES: dict[str, tuple[str, ...]] = {
         "image.accepted",
         "image.repeated",
         "image.rejected",
+        "image.flagged",
         "image.labelled",
         "image.relabelled",
+        "image.unlabelled",
+        "image.opinion-given",
+        "image.double-check-requested",
+        "image.double-checked",
+        "image.benchmark-assigned",
+        "library.taxonomy-changed",
+        "library.snapshot-progressed",
         "library.snapshot-packed",
     ),
     "dedup": ("image.deduplicated",),
@@ -139,6 +181,17 @@ PUBLISHES: dict[str, tuple[str, ...]] = {
     "reporter": (),
     "ops": (
         "label.assign",
+        "label.assign-many",
+        "label.undo",
+        "label.give-opinion",
+        "label.double-check",
+        "label.double-checked",
+        "benchmark.assign",
+        "class.merge",
+        "class.split",
+        "class.rename",
+        "class.undo",
+        "library.reconcile-requested",
         "library.snapshot-requested",
         "train.requested",
         "model.evaluate-requested",
@@ -146,6 +199,8 @@ PUBLISHES: dict[str, tuple[str, ...]] = {
         "bulk.identify-requested",
         "dead-letter.replayed",
     ),
+    "upstream": ("image.uploaded",),
+    "bucket-notifier": ("bucket.notified",),
 }
 """Who says what; every service may also say ``dead-letter.stored`` of a message it could not handle."""
 

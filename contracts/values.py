@@ -27,6 +27,21 @@ Confidence = Annotated[float, Field(ge=0.0, le=100.0)]
 FileName = Annotated[str, StringConstraints(max_length=1024)]
 """As the uploader spelled it; never used as a path or a key."""
 
+Guest = Annotated[str, StringConstraints(max_length=200)]
+"""Who took the picture, as the upstream system names them: images of one guest and visit stay together."""
+
+Visit = Annotated[str, StringConstraints(max_length=200)]
+"""One guest's visit or burst, as the upstream system names it."""
+
+Tag = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
+Tags = Annotated[tuple[Tag, ...], Field(max_length=50)]
+
+UpstreamId = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+"""The upstream system's own name of an upload; kept and searchable, never an identity."""
+
+BenchmarkName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
+"""A benchmark set: difficult, out-of-scope, most-common, least-common, or a name of the users' own."""
+
 PersonName = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Reason = Annotated[str, StringConstraints(max_length=2000)]
 
@@ -40,10 +55,12 @@ class Source(StrEnum):
 
 
 class LabelKind(StrEnum):
-    """What a label says. Only ``class`` is ever trained on."""
+    """What a label says. Only ``class`` is ever trained on; ``rejected`` takes the image out of use."""
 
     CLASS = "class"
     UNKNOWN = "unknown"
+    OUT_OF_SCOPE = "out-of-scope"
+    REJECTED = "rejected"
 
 
 class RejectCode(StrEnum):
@@ -57,6 +74,33 @@ class RejectCode(StrEnum):
     TOO_LARGE = "too-large"
     DECODER_CRASHED = "decoder-crashed"
     DECODER_TIMEOUT = "decoder-timeout"
+    QUALITY = "quality"
+
+
+class QualityFlag(StrEnum):
+    """What may be wrong with a picture (domain.md section 1). A flag informs, a person decides."""
+
+    BLURRY = "blurry"
+    DARK = "dark"
+    OVER_EXPOSED = "over-exposed"
+    LOW_CONTRAST = "low-contrast"
+    BACK_LIT = "back-lit"
+    TINY = "tiny"
+    EXTREME_ASPECT = "extreme-aspect"
+    BORDERED = "bordered"
+    NEAR_UNIFORM = "near-uniform"
+    SCREEN_PHOTO = "screen-photo"
+    TEXT_OVERLAY = "text-overlay"
+    ANIMATED = "animated"
+
+
+class DoubleCheckVerdict(StrEnum):
+    """How a person ended the double-check of an image."""
+
+    KEEP = "keep"
+    RELABEL = "relabel"
+    REMOVE = "remove"
+    UNSURE = "unsure"
 
 
 class DuplicateVerdict(StrEnum):
@@ -105,3 +149,32 @@ class Box(Value):
     top: Annotated[int, Field(ge=0)]
     width: Annotated[int, Field(ge=1)]
     height: Annotated[int, Field(ge=1)]
+
+
+class Measure(Value):
+    """One measured property of a picture (docs/quality.md)."""
+
+    name: str
+    value: float
+
+
+class Flag(Value):
+    """A measured quality flag: the measure's ``value`` lies beyond ``threshold``."""
+
+    flag: QualityFlag
+    value: float
+    threshold: float
+
+
+class Candidate(Value):
+    """One class the model offers."""
+
+    label: Label
+    confidence: Confidence
+
+
+class Suggestion(Value):
+    """What a model offered for an image, best first; kept beside what a person chose."""
+
+    model_version: ModelVersion
+    top: Annotated[tuple[Candidate, ...], Field(min_length=1, max_length=3)]

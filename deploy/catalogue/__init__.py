@@ -1,5 +1,6 @@
 """Documents generated from the running code: ``python -m deploy.catalogue`` (``make docs``)."""
 
-# Both register their message types.
+# All register their message types.
 import contracts.commands
-import contracts.events  # noqa: F401
+import contracts.events
+import contracts.notifications  # noqa: F401

@@ -6,28 +6,23 @@ import asyncio
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 
-from contracts.events import (
-    ImageAccepted,
-    ImageLabelled,
-    ImageRejected,
-    ImageRelabelled,
-    ImageRepeated,
-    ImageUploaded,
-    SnapshotPacked,
-)
-from services.ingest.decoding import Decoder
+from contracts import events
+from services.ingest.decoding.pool import Decoder
 from services.ingest.handlers import Handlers
-from services.ingest.http import UPLOADS, create_http
+from services.ingest.http.application import create_http
+from services.ingest.http.uploads import UPLOADS
 from services.ingest.intake import Intake
 from services.ingest.packing import Packer
-from services.ingest.reception import Reception
+from services.ingest.reception.posted import Reception
 from services.ingest.settings import IngestSettings
 from services.ingest.store import metadata
 from services.runtime.service import Service
 
 PUBLISHES = (
-    ImageUploaded, ImageAccepted, ImageRepeated, ImageRejected, ImageLabelled, ImageRelabelled,
-    SnapshotPacked,
+    events.ImageUploaded, events.ImageAccepted, events.ImageRepeated, events.ImageRejected,
+    events.ImageFlagged, events.ImageLabelled, events.ImageRelabelled, events.ImageUnlabelled,
+    events.OpinionGiven, events.DoubleCheckRequested, events.DoubleChecked, events.BenchmarkAssigned,
+    events.TaxonomyChanged, events.SnapshotProgressed, events.SnapshotPacked,
 )  # fmt: skip
 
 
@@ -54,9 +49,10 @@ def create_app(settings: IngestSettings | None = None) -> Service:
     handlers = Handlers(database, store, intake, packer, settings)
     service.handle_batch("ingest-uploads", handlers.uploads)
     service.handle_batch("ingest-verdicts", handlers.verdicts)
-    service.handle_batch("ingest-labels", handlers.labels)
+    service.handle_batch("ingest-labels", handlers.requests)
+    service.handle_batch("ingest-classes", handlers.requests)
     service.handle("ingest-snapshots", handlers.snapshot)
-    service.mount(create_http(Reception(database, store, threads), settings))
+    service.mount(create_http(Reception(database, store, threads), database, settings))
 
     async def clear_scratch() -> None:
         """A killed process leaves its temporary files behind."""

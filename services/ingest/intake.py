@@ -14,15 +14,16 @@ from sqlalchemy.exc import IntegrityError
 
 from contracts.events import ImageAccepted, ImageUploaded
 from contracts.manifests import Buckets
-from contracts.values import ImageId, ObjectRef
-from services.ingest import store as library
-from services.ingest.decoding import Decoded, Decoder
+from contracts.values import ImageId, LabelKind, ObjectRef
+from services.ingest.actions.labels import label_uploads
+from services.ingest.decoding.pool import Decoded, Decoder
 from services.ingest.domain import facts
-from services.ingest.domain.facts import LabelFact, PictureObjects
+from services.ingest.domain.facts import PictureObjects
 from services.ingest.domain.intake import Accepted, Outcome, Rejected, Repeated, refused_unread, settle
-from services.ingest.domain.labels import ImageLabel, change
 from services.ingest.domain.picture import Normalised
 from services.ingest.domain.text import storable
+from services.ingest.store import images as library
+from services.ingest.store import uploads as rows
 from services.runtime.database import Database, Unit
 from services.runtime.objectstore import ObjectStore
 
@@ -124,7 +125,7 @@ class Intake:
 def _noted(
     connection: sa.Connection, uploads: Sequence[ImageUploaded]
 ) -> tuple[frozenset[str], frozenset[ImageId]]:
-    settled = library.settled_uploads(connection, [item.upload_id for item in uploads], lock=False)
+    settled = rows.settled_uploads(connection, [item.upload_id for item in uploads], lock=False)
     return settled, library.known_images(connection, {item.object.sha256 for item in uploads})
 
 
@@ -150,8 +151,8 @@ def _commit(
 ) -> None:
     """Settle what is still open, against the library as this transaction sees it."""
     connection = unit.connection
-    library.add_uploads(connection, uploads)
-    settled = library.settled_uploads(connection, [item.upload_id for item in uploads], lock=True)
+    rows.add_uploads(connection, uploads)
+    settled = rows.settled_uploads(connection, [item.upload_id for item in uploads], lock=True)
     outcomes = settle(
         [item for item in uploads if item.upload_id not in settled],
         decoded,
@@ -171,27 +172,16 @@ def _commit(
                 unit.emit(facts.repeated(outcome, at))
             case Rejected():
                 unit.emit(facts.rejected(outcome, at))
-    library.write_outcomes(connection, outcomes, at)
+    rows.write_outcomes(connection, outcomes, at)
     library.add_images(connection, added)
-    for fact in _label(connection, outcomes, at):
+    for fact in label_uploads(connection, _offers(outcomes), at):
         unit.emit(facts.labelled(fact))
 
 
-def _label(connection: sa.Connection, outcomes: Sequence[Outcome], at: datetime) -> list[LabelFact]:
-    """Uploaders' labels for images without one; an uploader never overrules an earlier label."""
-    offers = []
+def _offers(outcomes: Sequence[Outcome]) -> Iterator[tuple[ImageId, str, LabelKind | None, str]]:
+    """What uploaders say of their images; one of several copies of an image may be the first to say so."""
     for outcome in outcomes:
-        label = outcome.upload.label
-        if label is not None and not isinstance(outcome, Rejected):
-            image_id = outcome.image_id if isinstance(outcome, Repeated) else outcome.upload.object.sha256
-            offers.append((image_id, label, outcome.upload.uploaded_by))
-    current = library.lock_labels(connection, {image_id for image_id, _, _ in offers})
-    made: dict[ImageId, LabelFact] = {}
-    for image_id, label, by in offers:
-        if image_id in made or current[image_id].revision:
-            continue
-        first = change(ImageLabel(None, None, 0), label, None)
-        if first is not None:
-            made[image_id] = LabelFact(image_id, first, by, at)
-    library.write_labels(connection, list(made.values()))
-    return list(made.values())
+        upload = outcome.upload
+        if upload.label is not None and not isinstance(outcome, Rejected):
+            image_id = outcome.image_id if isinstance(outcome, Repeated) else upload.object.sha256
+            yield image_id, upload.label, upload.label_kind, upload.uploaded_by

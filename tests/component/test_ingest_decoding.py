@@ -11,8 +11,8 @@ import psutil
 import pytest
 from PIL import Image
 
-from services.ingest import decoding
-from services.ingest.decoding import Decoder
+from services.ingest.decoding import pool as decoding
+from services.ingest.decoding.pool import Decoder
 from services.ingest.domain.faults import DecoderBroken
 from services.ingest.domain.picture import Normalised, PictureRules, Rejection
 from tests.support import hostile_decoder

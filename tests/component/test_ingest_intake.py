@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from contracts.events import ImageAccepted, ImageLabelled, ImageRejected, ImageRepeated
 from contracts.manifests import Buckets
 from contracts.values import LabelKind, RejectCode, Source
-from services.ingest.tables import upload
+from services.ingest.store.tables import upload
 from services.runtime.objectstore import ObjectMissing
 from tests.support.ingest_house import House, InlineDecoder, MemoryStore
 from tests.support.ingest_stories import (

@@ -91,7 +91,7 @@ async def test_labels_are_told_first_as_labelled_then_as_relabelled_and_the_hist
 ) -> None:
     [image_id] = await stock(house, 1)
     requests = [assign(1, image_id, "otter"), assign(2, image_id, "lion", reason="it roars")]
-    await house.handlers.labels(deliveries(requests))
+    await house.handlers.requests(deliveries(requests))
     first, second = (await house.said())[1:]
     assert type(first) is ImageLabelled
     assert isinstance(second, ImageRelabelled)
@@ -109,14 +109,14 @@ async def test_a_request_heard_again_is_one_change_even_after_another(house: Hou
     [image_id] = await stock(house, 1, label="otter")
     same, other = assign(1, image_id, "otter"), assign(2, image_id, "lion")
     for request in (same, other, same, other, same):
-        await house.handlers.labels(deliveries([request]))
+        await house.handlers.requests(deliveries([request]))
     assert await house.history() == [(None, "otter"), ("otter", "lion")]
     assert (await house.told())["image.relabelled"] == 1
 
 
 async def test_a_kind_that_a_person_names_is_kept(house: House) -> None:
     [image_id] = await stock(house, 1)
-    await house.handlers.labels(deliveries([assign(1, image_id, "grey thing\0", kind=LabelKind.UNKNOWN)]))
+    await house.handlers.requests(deliveries([assign(1, image_id, "grey thing\0", kind=LabelKind.UNKNOWN)]))
     [row] = await house.rows()
     assert (row["label"], row["label_kind"]) == ("grey thing\N{REPLACEMENT CHARACTER}", "unknown")
 
@@ -124,7 +124,7 @@ async def test_a_kind_that_a_person_names_is_kept(house: House) -> None:
 async def test_a_label_for_an_image_that_nobody_uploaded_can_never_succeed(house: House) -> None:
     [image_id] = await stock(house, 1)
     with pytest.raises(Unprocessable, match=NOWHERE):
-        await house.handlers.labels(deliveries([assign(1, image_id, "otter"), assign(2, NOWHERE, "lion")]))
+        await house.handlers.requests(deliveries([assign(1, image_id, "otter"), assign(2, NOWHERE, "lion")]))
     assert await house.history() == []
 
 
@@ -175,7 +175,7 @@ async def test_the_same_state_is_the_same_snapshot_packed_once_and_answered_each
     assert house.store.log.count("put snapshots") == puts
     await house.handlers.snapshot(deliveries([pack(1)])[0])
     assert (await house.told())["library.snapshot-packed"] == 2
-    await house.handlers.labels(deliveries([assign(1, ids[0], "otter")]))
+    await house.handlers.requests(deliveries([assign(1, ids[0], "otter")]))
     assert (await packed(house, 3)).snapshot_id != first.snapshot_id
 
 

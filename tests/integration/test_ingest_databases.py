@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from deploy.migrate import upgrade
-from services.ingest import store as library
+from services.ingest.store import images as library
 from tests.support.ingest_house import House
 from tests.support.ingest_stories import (
     FILES,

@@ -7,7 +7,7 @@ import signal
 import time
 from collections.abc import Sequence
 
-from services.ingest import decoder_child
+from services.ingest.decoding import child as decoder_child
 from services.ingest.domain.picture import Normalised, PictureRules, Rejection
 
 CRASH, HANG, SPIN, BUG = b"crash", b"hang", b"spin", b"bug"

@@ -16,16 +16,16 @@ from contracts.events import ImageUploaded
 from contracts.manifests import Buckets
 from contracts.message import Message
 from contracts.values import ObjectRef, Source
-from services.ingest.decoding import Decoder
+from services.ingest.decoding.pool import Decoder
 from services.ingest.domain.normalise import normalise
 from services.ingest.domain.picture import Normalised, Rejection
 from services.ingest.handlers import Handlers
 from services.ingest.intake import Intake
 from services.ingest.packing import Packer
-from services.ingest.reception import Reception
+from services.ingest.reception.posted import Reception
 from services.ingest.settings import IngestSettings
 from services.ingest.store import metadata
-from services.ingest.tables import image, label_change, upload
+from services.ingest.store.tables import image, label_change, upload
 from services.runtime.database import Database, Unit
 from services.runtime.delivery import Delivery
 from services.runtime.envelope import decode

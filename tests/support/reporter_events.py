@@ -11,7 +11,6 @@ from contracts.commands import RequestTraining
 from contracts.events import (
     BulkCompleted,
     BulkIdentified,
-    Candidate,
     DeadLetterReplayed,
     DeadLetterStored,
     Gate,
@@ -35,7 +34,7 @@ from contracts.events import (
     TrialCompleted,
 )
 from contracts.message import Message
-from contracts.values import Box, ObjectRef
+from contracts.values import Box, Candidate, ObjectRef
 
 REF = ObjectRef(bucket="library", key="some/key", size=1, sha256="0" * 64)
 BOX = Box(left=0, top=0, width=1, height=1)

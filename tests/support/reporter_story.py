@@ -17,7 +17,6 @@ from contracts.commands import RequestTraining, TrainOptions
 from contracts.events import (
     BulkCompleted,
     BulkIdentified,
-    Candidate,
     DeadLetterReason,
     DeadLetterStored,
     Gate,
@@ -40,7 +39,7 @@ from contracts.events import (
     TrialCompleted,
 )
 from contracts.message import Message
-from contracts.values import Box, DuplicateVerdict, GateVerdict, LabelKind, ObjectRef, RejectCode
+from contracts.values import Box, Candidate, DuplicateVerdict, GateVerdict, LabelKind, ObjectRef, RejectCode
 from services.reporter.domain.projection import project_all
 from services.reporter.store.writing import write
 from services.runtime.database import Database, Unit

@@ -1,4 +1,4 @@
-"""The errors of ingest. None of them is a verdict on an upload: the message is tried again."""
+"""The errors of ingest. None of them is a verdict on an upload."""
 
 from __future__ import annotations
 
@@ -13,3 +13,11 @@ class DecoderBroken(IngestFault):
 
 class ImageNotYetKnown(IngestFault):
     """A fact about an image arrived before the image; the next attempt finds it."""
+
+
+class ActionRefused(IngestFault):
+    """What was asked cannot be done, however often; ``status`` is HTTP's for it (404, 409 or 422)."""
+
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
 from collections.abc import Sequence
 from typing import Annotated
 
-from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse
+from fastapi import APIRouter, Request
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from starlette.requests import ClientDisconnect
 
 from contracts.message import UtcDatetime
 from contracts.values import FileName, Label, PersonName, Source, UploadId
-from services.ingest.multipart import UploadForm, UploadLimits, UploadRefused
-from services.ingest.reception import Arrival, Received, Reception
+from services.ingest.http.readable import readable
+from services.ingest.reception.multipart import UploadForm, UploadLimits, UploadRefused
+from services.ingest.reception.posted import Arrival, Received, Reception
 from services.ingest.settings import IngestSettings
 
 UPLOADS = "uploads"
-SHOWN_ERRORS = 5
 
 
 def _blank_is_none(value: object) -> object:
@@ -50,24 +48,13 @@ class Answer(BaseModel):
     received: tuple[Received, ...]
 
 
-def create_http(reception: Reception, settings: IngestSettings) -> FastAPI:
-    """The application that takes uploads."""
-    app = FastAPI(title="Menagerie ingest", docs_url=None, redoc_url=None)
+def router(reception: Reception, settings: IngestSettings) -> APIRouter:
+    """The routes that take uploads."""
+    routes = APIRouter()
     limits = UploadLimits(settings.max_request_files, settings.max_file_bytes, settings.max_request_bytes)
 
-    @app.exception_handler(UploadRefused)
-    async def refuse(_request: Request, refused: UploadRefused) -> JSONResponse:
-        headers = {"WWW-Authenticate": "Bearer"} if refused.status == 401 else None
-        return JSONResponse({"detail": str(refused)}, refused.status, headers)
-
-    @app.exception_handler(Exception)
-    async def fail(_request: Request, _error: Exception) -> JSONResponse:
-        # The cause is logged, and may name what no uploader needs to know.
-        return JSONResponse({"detail": "the files could not be kept; send the same request again"}, 503)
-
-    @app.post("/api/v1/images", status_code=202)
+    @routes.post("/api/v1/images", status_code=202)
     async def upload(request: Request) -> Answer:
-        _authorise(request, settings)
         form = await _read(request, limits, settings)
         try:
             arrivals = _arrivals(form)
@@ -75,16 +62,7 @@ def create_http(reception: Reception, settings: IngestSettings) -> FastAPI:
         finally:
             await asyncio.to_thread(form.close)
 
-    return app
-
-
-def _authorise(request: Request, settings: IngestSettings) -> None:
-    token = settings.api_token.get_secret_value()
-    scheme, _, given = request.headers.get("authorization", "").partition(" ")
-    # Bytes: compare_digest refuses text beyond ASCII. An unset token lets nobody in.
-    same = hmac.compare_digest(given.strip().encode(), token.encode())
-    if not token or scheme.lower() != "bearer" or not same:
-        raise UploadRefused(401, "send the header 'Authorization: Bearer <api token>'")
+    return routes
 
 
 async def _read(request: Request, limits: UploadLimits, settings: IngestSettings) -> UploadForm:
@@ -109,7 +87,7 @@ def _arrivals(form: UploadForm) -> Sequence[Arrival]:
     try:
         metas = METAS.validate_json(bytes(form.meta))
     except ValidationError as error:
-        raise UploadRefused(422, f"field 'meta': {_readable(error)}") from error
+        raise UploadRefused(422, f"field 'meta': {readable(error)}") from error
     if not form.files:
         raise UploadRefused(422, "the request carries no 'files'; add at least one")
     if len(metas) != len(form.files):
@@ -126,11 +104,3 @@ def _arrivals(form: UploadForm) -> Sequence[Arrival]:
         )
         for meta, file in zip(metas, form.files, strict=True)
     ]
-
-
-def _readable(error: ValidationError) -> str:
-    problems = error.errors(include_url=False, include_context=False, include_input=False)
-    shown = (
-        f"{'.'.join(map(str, item['loc'])) or 'JSON'}: {item['msg']}" for item in problems[:SHOWN_ERRORS]
-    )
-    return "; ".join(shown)

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from contracts.events import SnapshotPacked
 from contracts.values import DuplicateVerdict, LabelKind, ObjectRef, Source
 from services.ingest.domain.state import LibraryImage
-from services.ingest.tables import image, snapshot, snapshot_request
+from services.ingest.store.tables import image, snapshot, snapshot_request
 from services.runtime.database import upsert
 
 PACKED_COLUMNS = (

@@ -13,7 +13,7 @@ from pebble import ProcessExpired, ProcessPool
 from PIL import Image
 
 from contracts.values import RejectCode
-from services.ingest.decoder_child import decode, limit
+from services.ingest.decoding.child import decode, limit
 from services.ingest.domain.faults import DecoderBroken
 from services.ingest.domain.picture import Normalised, PictureRules, Rejection
 

@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from contracts.events import ImageUploaded
 from contracts.manifests import Buckets
 from contracts.values import ImageId, ObjectRef, Source, UploadId, Value
-from services.ingest import store as library
 from services.ingest.domain.text import storable
-from services.ingest.multipart import FilePart, UploadRefused
+from services.ingest.reception.multipart import FilePart, UploadRefused
+from services.ingest.store import uploads as rows
 from services.runtime.database import Database, Unit
 from services.runtime.objectstore import ObjectStore
 
@@ -71,7 +71,7 @@ class Reception:
             UploadRefused: an upload id was used before for other bytes.
         """
         ids = [arrival.upload_id for arrival in arrivals]
-        noted = await self._database.read(lambda connection: library.noted_uploads(connection, ids))
+        noted = await self._database.read(lambda connection: rows.noted_uploads(connection, ids))
         _refuse_other_bytes(arrivals, noted)
         fresh = [arrival for arrival in arrivals if arrival.upload_id not in noted]
         if fresh:
@@ -81,7 +81,7 @@ class Reception:
 
     async def _keep(self, arrivals: Sequence[Arrival]) -> dict[ImageId, ObjectRef]:
         files = {arrival.file.sha256: arrival.file for arrival in arrivals}
-        earlier = await self._database.read(lambda connection: library.stored_objects(connection, files))
+        earlier = await self._database.read(lambda connection: rows.stored_objects(connection, files))
         loop = asyncio.get_running_loop()
         kept = await asyncio.gather(*(
             loop.run_in_executor(self._threads, self._keep_one, file, earlier.get(image_id))
@@ -110,13 +110,13 @@ def _refuse_other_bytes(arrivals: Sequence[Arrival], noted: Mapping[str, ImageId
 
 
 def _announce(unit: Unit, arrivals: Sequence[Arrival], objects: Mapping[ImageId, ObjectRef]) -> None:
-    noted = library.noted_uploads(unit.connection, [arrival.upload_id for arrival in arrivals])
+    noted = rows.noted_uploads(unit.connection, [arrival.upload_id for arrival in arrivals])
     at = datetime.now(UTC)
     messages = [
         arrival.announced(objects[arrival.file.sha256], at)
         for arrival in arrivals
         if arrival.upload_id not in noted
     ]
-    library.add_uploads(unit.connection, messages)
+    rows.add_uploads(unit.connection, messages)
     for message in messages:
         unit.emit(message)

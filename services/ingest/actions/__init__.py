@@ -1,0 +1,1 @@
+"""What people and upstream systems may ask of the library."""

@@ -1,0 +1,1 @@
+"""Decoding of hostile bytes in bounded processes."""

@@ -1,0 +1,46 @@
+"""Ingest's HTTP side: uploads, the library as it is, and what people ask of it."""
+
+from __future__ import annotations
+
+from fastapi import Depends, FastAPI, Request
+from fastapi.responses import JSONResponse
+
+from services.ingest.domain.faults import ActionRefused, ImageNotYetKnown
+from services.ingest.http import actions, uploads
+from services.ingest.http.authorisation import token_required
+from services.ingest.reception.multipart import UploadRefused
+from services.ingest.reception.posted import Reception
+from services.ingest.settings import IngestSettings
+from services.runtime.database import Database
+
+
+def create_http(reception: Reception, database: Database, settings: IngestSettings) -> FastAPI:
+    """The application; every route wants the token."""
+    app = FastAPI(
+        title="Menagerie ingest",
+        docs_url=None,
+        redoc_url=None,
+        dependencies=[Depends(token_required(settings))],
+    )
+    app.include_router(uploads.router(reception, settings))
+    app.include_router(actions.router(database))
+
+    @app.exception_handler(UploadRefused)
+    async def refuse(_request: Request, refused: UploadRefused) -> JSONResponse:
+        headers = {"WWW-Authenticate": "Bearer"} if refused.status == 401 else None
+        return JSONResponse({"detail": str(refused)}, refused.status, headers)
+
+    @app.exception_handler(ActionRefused)
+    async def decline(_request: Request, refused: ActionRefused) -> JSONResponse:
+        return JSONResponse({"detail": str(refused)}, refused.status)
+
+    @app.exception_handler(ImageNotYetKnown)
+    async def postpone(_request: Request, fault: ImageNotYetKnown) -> JSONResponse:
+        return JSONResponse({"detail": str(fault)}, 409, {"Retry-After": "1"})
+
+    @app.exception_handler(Exception)
+    async def fail(_request: Request, _error: Exception) -> JSONResponse:
+        # The cause is logged, and may name what nobody outside needs to know.
+        return JSONResponse({"detail": "it could not be kept; send the same request again"}, 503)
+
+    return app

@@ -1,0 +1,1 @@
+"""The ways in: whatever arrives is kept, then told as image.uploaded."""
