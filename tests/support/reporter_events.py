@@ -9,32 +9,41 @@ from hypothesis import strategies as st
 
 from contracts.commands import RequestTraining
 from contracts.events import (
+    BenchmarkAssigned,
     BulkCompleted,
     BulkIdentified,
     DeadLetterReplayed,
     DeadLetterStored,
+    DoubleChecked,
+    DoubleCheckRequested,
     Gate,
     GateRule,
     Identification,
     ImageAccepted,
     ImageDeduplicated,
+    ImageFlagged,
     ImageLabelled,
     ImageRejected,
     ImageRelabelled,
     ImageRepeated,
+    ImageUnlabelled,
     ImageUploaded,
     ModelExported,
     ModelScored,
     ModelTrained,
+    OpinionGiven,
     SetScore,
     SideCounts,
     SnapshotPacked,
+    SnapshotProgressed,
+    TaxonomyChanged,
     TrainFailed,
     TrainProgressed,
     TrialCompleted,
 )
 from contracts.message import Message
-from contracts.values import Box, Candidate, ObjectRef
+from contracts.taxonomy import Merge, Operation, Rename, Split
+from contracts.values import Box, Candidate, Flag, Measure, ObjectRef, Suggestion
 
 REF = ObjectRef(bucket="library", key="some/key", size=1, sha256="0" * 64)
 BOX = Box(left=0, top=0, width=1, height=1)
@@ -50,6 +59,17 @@ revisions = st.integers(1, 3)
 shares = st.one_of(st.none(), st.floats(0, 1))
 counts = st.integers(0, 9)
 people = st.sampled_from(["ann", "ben"])
+sets = st.sampled_from([None, "difficult", "our own"])
+suggestions = st.one_of(
+    st.none(),
+    st.builds(
+        Suggestion,
+        model_version=versions,
+        top=st.lists(
+            st.builds(Candidate, label=labels, confidence=st.floats(0, 100)), min_size=1, max_size=3
+        ).map(tuple),
+    ),
+)
 
 
 def _built(kind: type[Message], /, **fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Message]:
@@ -63,6 +83,7 @@ _LABEL = {
     "kind": st.sampled_from(["class", "unknown"]),
     "by": people,
     "labelled_at": moments,
+    "suggestion": suggestions,
 }
 any_event: st.SearchStrategy[Message] = st.one_of(
     _built(
@@ -87,6 +108,9 @@ any_event: st.SearchStrategy[Message] = st.one_of(
         image_format=st.just("PNG"),
         source=st.sampled_from(["real", "staged"]),
         accepted_at=moments,
+        benchmark=sets,
+        tags=st.sampled_from([(), ("summer", "gate 4")]),
+        quality=st.sampled_from([(), (Measure(name="sharpness", value=0.5),)]),
     ),
     _built(
         ImageRepeated,
@@ -115,6 +139,94 @@ any_event: st.SearchStrategy[Message] = st.one_of(
     ),
     _built(ImageLabelled, **_LABEL),
     _built(ImageRelabelled, **_LABEL, previous_label=labels),
+    _built(
+        ImageUnlabelled,
+        image_id=images,
+        revision=revisions,
+        previous_label=labels,
+        by=people,
+        unlabelled_at=moments,
+    ),
+    _built(
+        ImageFlagged,
+        image_id=images,
+        revision=revisions,
+        flags=st.lists(
+            st.builds(
+                Flag,
+                flag=st.sampled_from(["blurry", "dark"]),
+                value=st.floats(allow_nan=False),
+                threshold=st.floats(0, 1),
+            ),
+            max_size=2,
+            unique_by=lambda flag: flag.flag,
+        ).map(tuple),
+        flagged_at=moments,
+    ),
+    _built(
+        OpinionGiven,
+        image_id=images,
+        revision=revisions,
+        label=labels,
+        kind=st.just("class"),
+        by=people,
+        agrees=st.booleans(),
+        given_at=moments,
+    ),
+    _built(
+        DoubleCheckRequested,
+        image_id=images,
+        revision=revisions,
+        reason=labels,
+        by=people,
+        requested_at=moments,
+    ),
+    _built(
+        DoubleChecked,
+        image_id=images,
+        revision=revisions,
+        verdict=st.sampled_from(["keep", "relabel", "remove", "unsure"]),
+        by=people,
+        checked_at=moments,
+    ),
+    _built(
+        BenchmarkAssigned,
+        image_id=images,
+        revision=revisions,
+        benchmark=sets,
+        by=people,
+        assigned_at=moments,
+    ),
+    _built(
+        TaxonomyChanged,
+        version=revisions,
+        operation=st.builds(
+            Operation,
+            version=revisions,
+            change=st.sampled_from(
+                [
+                    Merge(into="chimp-bonobo", members=("chimp", "bonobo")),
+                    Split(class_name="chimp-bonobo"),
+                    Rename(old="flamingo", new="greater flamingo"),
+                ]
+            ),
+            by=people,
+            at=moments,
+        ),
+        images=counts,
+        changed_at=moments,
+    ),
+    _built(
+        SnapshotProgressed,
+        request_id=requests,
+        snapshot_id=requests,
+        shards=counts,
+        shards_done=counts,
+        images=counts,
+        images_done=counts,
+        size_bytes=counts,
+        progressed_at=moments,
+    ),
     _built(
         SnapshotPacked,
         request_id=requests,

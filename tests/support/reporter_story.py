@@ -15,15 +15,19 @@ from PIL import Image, ImageDraw, ImageFont
 
 from contracts.commands import RequestTraining, TrainOptions
 from contracts.events import (
+    BenchmarkAssigned,
     BulkCompleted,
     BulkIdentified,
     DeadLetterReason,
     DeadLetterStored,
+    DoubleChecked,
+    DoubleCheckRequested,
     Gate,
     GateRule,
     Identification,
     ImageAccepted,
     ImageDeduplicated,
+    ImageFlagged,
     ImageLabelled,
     ImageRejected,
     ImageRelabelled,
@@ -32,14 +36,28 @@ from contracts.events import (
     ModelExported,
     ModelScored,
     ModelTrained,
+    OpinionGiven,
     SetScore,
     SideCounts,
     SnapshotPacked,
+    SnapshotProgressed,
+    TaxonomyChanged,
     TrainProgressed,
     TrialCompleted,
 )
 from contracts.message import Message
-from contracts.values import Box, Candidate, DuplicateVerdict, GateVerdict, LabelKind, ObjectRef, RejectCode
+from contracts.taxonomy import Merge, Operation
+from contracts.values import (
+    Box,
+    Candidate,
+    DuplicateVerdict,
+    Flag,
+    GateVerdict,
+    LabelKind,
+    ObjectRef,
+    QualityFlag,
+    RejectCode,
+)
 from services.reporter.domain.projection import project_all
 from services.reporter.store.writing import write
 from services.runtime.database import Database, Unit
@@ -110,6 +128,7 @@ class Story:
         self.open_zoo()
         self.troubles()
         self.models()
+        self.care()
         return self.messages
 
     def say(self, message: Message) -> None:
@@ -269,6 +288,35 @@ class Story:
                 stored_at=self.now(),
             )
         )
+
+    def care(self) -> None:
+        """What people do for their library: flags looked at, second opinions, benchmarks, a merge."""
+        image, once = digest("one/00001.png"), {"image_id": digest("one/00001.png"), "revision": 1}
+        blurry = Flag(flag=QualityFlag.BLURRY, value=11.5, threshold=40.0)
+        self.say(ImageFlagged(**once, flags=(blurry,), flagged_at=self.now()))
+        self.say(
+            OpinionGiven(
+                **once, label="one", kind="class", by="ben", current_label="seven", agrees=False,
+                given_at=self.now(),
+            )
+        )  # fmt: skip
+        self.say(DoubleCheckRequested(**once, reason="often confused", by="ann", requested_at=self.now()))
+        self.say(DoubleChecked(**once, verdict="keep", by="ann", checked_at=self.now()))
+        self.say(
+            DoubleCheckRequested(
+                image_id=image, revision=2, reason="odd-numbers was split", by="ann", requested_at=self.now()
+            )
+        )
+        self.say(BenchmarkAssigned(**once, benchmark="most-common", by="ann", assigned_at=self.now()))
+        merge = Merge(into="odd-numbers", members=("one", "seven"))
+        operation = Operation(version=1, change=merge, by="ann", reason=HOSTILE_LABEL, at=self.now())
+        self.say(TaxonomyChanged(version=1, operation=operation, images=20, changed_at=self.now()))
+        self.say(
+            SnapshotProgressed(
+                request_id="request-snapshot-2", snapshot_id="snapshot-2", shards=2, shards_done=1, images=100,
+                images_done=50, size_bytes=320_000, progressed_at=self.now(),
+            )
+        )  # fmt: skip
 
     def models(self) -> None:
         """Seven classes from scratch, then ten by fine-tuning, beside a trial from scratch."""

@@ -1,13 +1,12 @@
-"""Projections of the stream IMAGES."""
+"""Projections of uploads and images (stream IMAGES)."""
 
 from __future__ import annotations
 
 from contracts.events import (
     ImageAccepted,
     ImageDeduplicated,
-    ImageLabelled,
+    ImageFlagged,
     ImageRejected,
-    ImageRelabelled,
     ImageRepeated,
     ImageUploaded,
 )
@@ -17,8 +16,9 @@ UPLOADED = Part("uploaded", "fct_uploads", ("upload_id",), ("uploaded_event_seq"
 OUTCOME = Part("outcome", "fct_uploads", ("upload_id",), ("outcome_event_seq",))
 ACCEPTED = Part("accepted", "dim_images", ("image_id",), ("accepted_event_seq",))
 VERDICT = Part("verdict", "dim_images", ("image_id",), ("verdict_revision", "verdict_event_seq"))
-LABEL = Part("label", "dim_images", ("image_id",), ("label_revision", "label_event_seq"))
-LABEL_CHANGE = Part("label-change", "fct_label_changes", ("image_id", "revision"))
+FLAGS = Part("flags", "dim_images", ("image_id",), ("flag_revision", "flag_event_seq"))
+FLAG = Part("flag", "fct_image_flags", ("image_id", "revision", "flag"))
+BENCHMARK = Part("benchmark", "dim_images", ("image_id",), ("benchmark_revision", "benchmark_event_seq"))
 
 
 def uploaded(event: ImageUploaded, seq: int) -> tuple[Change, ...]:
@@ -28,6 +28,7 @@ def uploaded(event: ImageUploaded, seq: int) -> tuple[Change, ...]:
         "source": event.source,
         "guest": event.guest,
         "benchmark": event.benchmark,
+        "upstream_id": event.upstream_id,
         "offered_label": event.label,
         "uploaded_by": event.uploaded_by,
         "taken_at": event.taken_at,
@@ -45,9 +46,12 @@ def accepted(event: ImageAccepted, seq: int) -> tuple[Change, ...]:
         "file_name": event.file_name,
         "source": event.source,
         "guest": event.guest,
-        "benchmark": event.benchmark,
+        "visit": event.visit,
+        "tags": event.tags,
+        "upstream_id": event.upstream_id,
         "taken_at": event.taken_at,
         "accepted_at": event.accepted_at,
+        "quality": {measure.name: measure.value for measure in event.quality},
         "image_format": event.image_format,
         "width_px": event.width_px,
         "height_px": event.height_px,
@@ -64,6 +68,8 @@ def accepted(event: ImageAccepted, seq: int) -> tuple[Change, ...]:
     ended = _outcome("accepted", event.file_name, event.image_id)
     return (
         change(ACCEPTED, (event.image_id,), (seq,), values),
+        # Every later assignment has a revision of its own, from 1.
+        change(BENCHMARK, (event.image_id,), (0, seq), {"benchmark": event.benchmark}),
         change(OUTCOME, (event.upload_id,), (seq,), ended | {"outcome_at": event.accepted_at}),
     )
 
@@ -95,19 +101,20 @@ def deduplicated(event: ImageDeduplicated, seq: int) -> tuple[Change, ...]:
     return (change(VERDICT, (event.image_id,), (event.revision, seq), values),)
 
 
-def labelled(event: ImageLabelled, seq: int) -> tuple[Change, ...]:
-    """The label with the highest revision stands; the history keeps every one."""
-    values = {
-        "label": event.label,
-        "label_kind": event.kind,
-        "labelled_by": event.by,
-        "labelled_at": event.labelled_at,
-    }
-    previous = event.previous_label if isinstance(event, ImageRelabelled) else None
-    history = values | {"previous_label": previous, "reason": event.reason}
+def flagged(event: ImageFlagged, seq: int) -> tuple[Change, ...]:
+    """The flags of the highest revision stand."""
+    names = {"flags": [flag.flag for flag in event.flags]}
     return (
-        change(LABEL, (event.image_id,), (event.revision, seq), values),
-        change(LABEL_CHANGE, (event.image_id, event.revision), (seq,), history),
+        change(FLAGS, (event.image_id,), (event.revision, seq), names),
+        *(
+            change(
+                FLAG,
+                (event.image_id, event.revision, flag.flag),
+                (seq,),
+                {"value": flag.value, "threshold": flag.threshold, "flagged_at": event.flagged_at},
+            )
+            for flag in event.flags
+        ),
     )
 
 

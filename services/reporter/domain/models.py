@@ -1,4 +1,4 @@
-"""Projections of the streams LIBRARY and MODELS."""
+"""Projections of the stream MODELS, and of snapshots."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from contracts.events import (
     ModelScored,
     ModelTrained,
     SnapshotPacked,
+    SnapshotProgressed,
     TrainFailed,
     TrainProgressed,
     TrialCompleted,
@@ -15,6 +16,7 @@ from contracts.events import (
 from services.reporter.domain.changes import Change, Part, change
 
 SNAPSHOT = Part("snapshot", "fct_snapshots", ("request_id",))
+SNAPSHOT_PROGRESS = Part("progress", "fct_snapshot_progress", ("request_id",), ("shards_done", "event_seq"))
 RUN_REQUEST = Part("requested", "fct_train_runs", ("run_id",), ("requested_event_seq",))
 RUN_OUTCOME = Part("outcome", "fct_train_runs", ("run_id",), ("outcome_event_seq",))
 EPOCH = Part("epoch", "fct_train_epochs", ("run_id", "epoch"))
@@ -39,9 +41,24 @@ def snapshot_packed(event: SnapshotPacked, seq: int) -> tuple[Change, ...]:
         "image_size_px": event.image_size_px,
         "manifest_key": event.manifest.key,
         "manifest_sha256": event.manifest.sha256,
+        "shards_reused": event.shards_reused,
+        "taxonomy_version": event.taxonomy_version,
         "packed_at": event.packed_at,
     }
     return (change(SNAPSHOT, (event.request_id,), (seq,), values),)
+
+
+def snapshot_progressed(event: SnapshotProgressed, seq: int) -> tuple[Change, ...]:
+    """How far the packing is; the part with most shards done stands, in whatever order they come."""
+    values = {
+        "snapshot_id": event.snapshot_id,
+        "shards": event.shards,
+        "images": event.images,
+        "images_done": event.images_done,
+        "size_bytes": event.size_bytes,
+        "progressed_at": event.progressed_at,
+    }
+    return (change(SNAPSHOT_PROGRESS, (event.request_id,), (event.shards_done, seq), values),)
 
 
 def train_requested(event: RequestTraining, seq: int) -> tuple[Change, ...]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from contracts import commands, events
 from contracts.message import Message
-from services.reporter.domain import bulk, images, models
+from services.reporter.domain import bulk, images, labels, models
 from services.reporter.domain.changes import Change
 
 PROJECTIONS: dict[type[Message], Callable[[Any, int], tuple[Change, ...]]] = {
@@ -16,8 +16,16 @@ PROJECTIONS: dict[type[Message], Callable[[Any, int], tuple[Change, ...]]] = {
     events.ImageRepeated: images.repeated,
     events.ImageRejected: images.rejected,
     events.ImageDeduplicated: images.deduplicated,
-    events.ImageLabelled: images.labelled,
-    events.ImageRelabelled: images.labelled,
+    events.ImageFlagged: images.flagged,
+    events.ImageLabelled: labels.labelled,
+    events.ImageRelabelled: labels.labelled,
+    events.ImageUnlabelled: labels.unlabelled,
+    events.OpinionGiven: labels.opinion_given,
+    events.DoubleCheckRequested: labels.double_check_requested,
+    events.DoubleChecked: labels.double_checked,
+    events.BenchmarkAssigned: labels.benchmark_assigned,
+    events.TaxonomyChanged: labels.taxonomy_changed,
+    events.SnapshotProgressed: models.snapshot_progressed,
     events.SnapshotPacked: models.snapshot_packed,
     commands.RequestTraining: models.train_requested,
     events.TrainProgressed: models.train_progressed,

@@ -73,6 +73,10 @@ def images(
         IMAGE.duplicate_of_image_id.label("duplicate_of"),
         IMAGE.distance_bits,
         IMAGE.group_id.label("group"),
+        IMAGE.flags,
+        IMAGE.visit,
+        IMAGE.tags,
+        IMAGE.upstream_id,
     )
     for name in ("label", "verdict", "source", "benchmark"):
         value = getattr(wanted, name)

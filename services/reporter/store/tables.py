@@ -63,6 +63,15 @@ dim_images = _table(
         "labelled_at": AT,
         "label_revision": WHOLE,
         "label_event_seq": WHOLE,
+        "visit": TEXT,
+        "tags": JSON,
+        "upstream_id": TEXT,
+        "quality": JSON,
+        "benchmark_revision": WHOLE,
+        "benchmark_event_seq": WHOLE,
+        "flags": JSON,
+        "flag_revision": WHOLE,
+        "flag_event_seq": WHOLE,
     },
     ("accepted_at", "image_id"),
     ("label", "image_id"),
@@ -89,6 +98,7 @@ fct_uploads = _table(
         "detail": TEXT,
         "outcome_at": AT,
         "outcome_event_seq": WHOLE,
+        "upstream_id": TEXT,
     },
     ("outcome", "outcome_at"),
 )
@@ -102,6 +112,87 @@ fct_label_changes = _table(
         "labelled_by": TEXT,
         "reason": TEXT,
         "labelled_at": AT,
+        "event_seq": WHOLE,
+        "change_id": TEXT,
+        "suggested_by_model_version": TEXT,
+        "suggested_label": TEXT,
+        "suggested_confidence": REAL,
+        "suggestion": JSON,
+    },
+    ("labelled_at",),
+)
+fct_image_flags = _table(
+    "fct_image_flags",
+    {"image_id": TEXT, "revision": WHOLE, "flag": TEXT},
+    {"value": REAL, "threshold": REAL, "flagged_at": AT, "event_seq": WHOLE},
+    ("flag",),
+)
+fct_opinions = _table(
+    "fct_opinions",
+    {"image_id": TEXT, "revision": WHOLE},
+    {
+        "label": TEXT,
+        "label_kind": TEXT,
+        "given_by": TEXT,
+        "current_label": TEXT,
+        "is_agreeing": FLAG,
+        "reason": TEXT,
+        "given_at": AT,
+        "event_seq": WHOLE,
+    },
+)
+fct_double_checks = _table(
+    "fct_double_checks",
+    {"image_id": TEXT, "revision": WHOLE},
+    {
+        "reason": TEXT,
+        "requested_by": TEXT,
+        "requested_at": AT,
+        "requested_event_seq": WHOLE,
+        "verdict": TEXT,
+        "checked_by": TEXT,
+        "checked_reason": TEXT,
+        "checked_at": AT,
+        "checked_event_seq": WHOLE,
+    },
+)
+fct_benchmark_changes = _table(
+    "fct_benchmark_changes",
+    {"image_id": TEXT, "revision": WHOLE},
+    {
+        "benchmark": TEXT,
+        "previous_benchmark": TEXT,
+        "assigned_by": TEXT,
+        "reason": TEXT,
+        "assigned_at": AT,
+        "event_seq": WHOLE,
+    },
+)
+fct_taxonomy_changes = _table(
+    "fct_taxonomy_changes",
+    {"version": WHOLE},
+    {
+        "change_kind": TEXT,
+        "operation": JSON,
+        "undoes_version": WHOLE,
+        "images": WHOLE,
+        "changed_by": TEXT,
+        "reason": TEXT,
+        "changed_at": AT,
+        "event_seq": WHOLE,
+    },
+)
+fct_snapshot_progress = _table(
+    "fct_snapshot_progress",
+    {"request_id": TEXT},
+    {
+        "snapshot_id": TEXT,
+        "shards": WHOLE,
+        "shards_done": WHOLE,
+        "images": WHOLE,
+        "images_done": WHOLE,
+        "size_bytes": WHOLE,
+        "progressed_at": AT,
         "event_seq": WHOLE,
     },
 )
@@ -121,6 +212,8 @@ fct_snapshots = _table(
         "manifest_sha256": TEXT,
         "packed_at": AT,
         "event_seq": WHOLE,
+        "shards_reused": WHOLE,
+        "taxonomy_version": WHOLE,
     },
 )
 fct_train_runs = _table(

@@ -16,7 +16,11 @@ from services.reporter.store.tables import (
     dim_models,
     fct_bulk_runs,
     fct_dead_letters,
+    fct_double_checks,
     fct_identifications,
+    fct_image_flags,
+    fct_label_changes,
+    fct_opinions,
     fct_train_runs,
     fct_uploads,
 )
@@ -84,6 +88,40 @@ rpt_classes_v1 = sa.CreateView(
     .where(images.accepted_at.is_not(None), images.label.is_not(None))
     .group_by(images.label),
     "rpt_classes_v1",
+    metadata=views,
+).table
+
+rpt_image_flags_v1 = sa.CreateView(
+    sa.select(*_plain(fct_image_flags)).select_from(
+        fct_image_flags.join(
+            dim_images,
+            sa.and_(
+                images.image_id == fct_image_flags.c.image_id,
+                images.flag_revision == fct_image_flags.c.revision,
+            ),
+        )
+    ),
+    "rpt_image_flags_v1",
+    metadata=views,
+).table
+
+rpt_label_changes_v1 = sa.CreateView(
+    sa.select(
+        *_plain(fct_label_changes, "suggestion"),
+        (fct_label_changes.c.label == fct_label_changes.c.suggested_label).label("is_as_suggested"),
+    ),
+    "rpt_label_changes_v1",
+    metadata=views,
+).table
+
+rpt_opinions_v1 = sa.CreateView(sa.select(*_plain(fct_opinions)), "rpt_opinions_v1", metadata=views).table
+
+rpt_double_checks_v1 = sa.CreateView(
+    sa.select(
+        *_plain(fct_double_checks),
+        fct_double_checks.c.checked_at.is_(None).label("is_open"),
+    ).where(fct_double_checks.c.requested_at.is_not(None)),
+    "rpt_double_checks_v1",
     metadata=views,
 ).table
 

@@ -13,7 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.commands import RequestTraining
-from contracts.events import ImageAccepted, ImageDeduplicated, ImageLabelled, TrainProgressed
+from contracts.events import (
+    BenchmarkAssigned,
+    ImageAccepted,
+    ImageDeduplicated,
+    ImageLabelled,
+    ImageUnlabelled,
+    TrainProgressed,
+)
 from contracts.message import Message
 from contracts.subjects import CONSUMERS
 from services.reporter.domain.changes import Folded, Unprojectable, fold, plain
@@ -133,6 +140,17 @@ def test_a_verdict_before_its_image_waits_in_a_partial_row(engine: sa.Engine) ->
 def test_the_highest_revision_of_a_label_stands_whatever_came_last(engine: sa.Engine) -> None:
     late = row(engine, "dim_images", labelled("otter", 2, seq=1), labelled("beaver", 1, seq=2))
     assert late["label"] == "otter"
+
+
+def test_an_undone_first_label_leaves_no_label_whatever_came_last(engine: sa.Engine) -> None:
+    undone = ImageUnlabelled(image_id=IMAGE, revision=2, previous_label="otter", by="ann", unlabelled_at=NOON)
+    late = row(engine, "dim_images", (undone, 1), labelled("otter", 1, seq=2))
+    assert (late["label"], late["label_kind"], late["label_revision"]) == (None, None, 2)
+
+
+def test_an_assigned_benchmark_outranks_the_uploaders(engine: sa.Engine) -> None:
+    left = BenchmarkAssigned(image_id=IMAGE, revision=1, benchmark=None, by="ann", assigned_at=NOON)
+    assert row(engine, "dim_images", (left, 1), accepted(2))["benchmark"] is None
 
 
 def test_an_epoch_said_again_after_a_crash_takes_the_place_of_the_first(engine: sa.Engine) -> None:
