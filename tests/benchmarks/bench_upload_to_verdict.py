@@ -10,12 +10,8 @@ import asyncio
 import io
 import json
 import os
-import signal
 import statistics
-import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +26,12 @@ from services.ops.clients.ulid import UlidSource
 from services.ops.clients.uploads import Uploader
 from services.ops.stack.layout import Layout
 from services.ops.stack.record import Connection, connect_to
-from tests.support.demo_run import ROOT, menagerie
+from tests.support.demo_run import stack_up
 
 IMAGES = int(os.environ.get("BENCH_IMAGES", "1000"))
 SIDE_PX = int(os.environ.get("BENCH_SIDE_PX", "500"))
 FLOOR_IMAGES = min(IMAGES, 200)
-START_S, PATIENCE_S = 240.0, 3600.0
+PATIENCE_S = 3600.0
 VERDICTS = "menagerie.v1.image.deduplicated"
 NORMALISED_PX = 299
 MEBIBYTE = 2**20
@@ -54,30 +50,6 @@ def write_photos(folder: Path) -> list[Path]:
         Image.fromarray(np.clip(picture + grain, 0, 255).astype(np.uint8)).save(path, quality=85)
         paths.append(path)
     return paths
-
-
-@contextmanager
-def stack(data_dir: Path) -> Iterator[Connection]:
-    """A running menagerie of its own."""
-    with data_dir.with_suffix(".log").open("wb") as log:
-        process = subprocess.Popen(
-            menagerie("up", "--data-dir", str(data_dir)),
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-        )
-    try:
-        deadline = time.monotonic() + START_S
-        record = data_dir / "stack.json"
-        while not (record.is_file() and json.loads(record.read_text())["state"] == "ready"):
-            assert process.poll() is None, data_dir.with_suffix(".log").read_text()
-            assert time.monotonic() < deadline, data_dir.with_suffix(".log").read_text()
-            time.sleep(0.2)
-        yield connect_to(Layout(data_dir))
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(120)
 
 
 def floor_per_s(paths: list[Path], stack: Connection, data_dir: Path) -> float:
@@ -131,7 +103,8 @@ def test_upload_to_verdict(tmp_path: Path) -> None:
     folder = tmp_path / "photos"
     folder.mkdir()
     paths = write_photos(folder)
-    with stack(tmp_path / "data") as running:
+    with stack_up(tmp_path / "data"):
+        running = connect_to(Layout(tmp_path / "data"))
         floor = floor_per_s(paths[:FLOOR_IMAGES], running, tmp_path / "data")
         rate, memory = asyncio.run(sustained(running, paths))
         floor = statistics.mean((floor, floor_per_s(paths[:FLOOR_IMAGES], running, tmp_path / "data")))

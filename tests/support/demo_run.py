@@ -106,17 +106,17 @@ def run_demo(data_dir: Path, *arguments: str) -> DemoResult:
 
 
 @contextmanager
-def stack_up(data_dir: Path) -> Iterator[None]:
-    """``menagerie up`` on an existing data directory."""
+def stack_up(data_dir: Path, *arguments: str) -> Iterator[None]:
+    """``menagerie up`` on a new or an existing data directory."""
     log = data_dir.with_suffix(".up")
     with log.open("wb") as output:
         process = subprocess.Popen(
-            menagerie("up", "--data-dir", str(data_dir)),
+            menagerie("up", "--data-dir", str(data_dir), *arguments),
             cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
         )  # fmt: skip
     try:
         deadline = time.monotonic() + UP_TIMEOUT_S
-        while json.loads((data_dir / "stack.json").read_text())["state"] != "ready":
+        while not _ready(data_dir / "stack.json"):
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < deadline, log.read_text()
             time.sleep(0.2)
@@ -127,6 +127,10 @@ def stack_up(data_dir: Path) -> Iterator[None]:
             process.wait(STOP_TIMEOUT_S)
         process.kill()
         process.wait()
+
+
+def _ready(record: Path) -> bool:
+    return record.is_file() and json.loads(record.read_text())["state"] == "ready"
 
 
 def ask(data_dir: Path, *arguments: str) -> dict[str, Any]:
