@@ -167,6 +167,8 @@ PUBLISHES: dict[str, tuple[str, ...]] = {
         "library.taxonomy-changed",
         "library.snapshot-progressed",
         "library.snapshot-packed",
+        "library.reconcile-requested",
+        "library.snapshot-requested",
     ),
     "dedup": ("image.deduplicated",),
     "trainer": (

@@ -10,6 +10,8 @@ ADMIN = "admin"
 """Provisioning only: the one that may make or change streams and durables."""
 OPS = "ops"
 """The command line."""
+OUTSIDERS = ("upstream", "bucket-notifier")
+"""Who only announces: the system that sends pictures, and the S3 server's notifications."""
 REBUILD = "reporter-rebuild"
 """Name of the short-lived consumer through which the reporter reads a log from its start."""
 
@@ -18,10 +20,11 @@ DEAD_LETTER = "dead-letter.stored"
 
 @dataclass(frozen=True)
 class Permissions:
-    """Subjects a user may publish to and subscribe to."""
+    """Subjects a user may publish to and subscribe to; ``unheard`` is taken out of the latter."""
 
     publish: tuple[str, ...]
     subscribe: tuple[str, ...]
+    unheard: tuple[str, ...] = ()
 
 
 def service_permissions(service: str) -> Permissions:
@@ -38,6 +41,17 @@ def service_permissions(service: str) -> Permissions:
     if service == "reporter":
         publish += _rebuild_subjects()
     return Permissions(tuple(publish), (_inbox(service),))
+
+
+def outsider_permissions(user: str) -> Permissions:
+    """An outsider says its own messages, and hears the broker's word that they are stored.
+
+    Its program (an S3 server, say) may not let itself be told a reply subject of its own, so it may
+    use the usual one, which is nobody else's: all others here have theirs below ``_INBOX.<user>``.
+    """
+    publish = tuple(f"{SUBJECT_PREFIX}.{name}" for name in PUBLISHES[user])
+    others = tuple(_inbox(other) for other in (ADMIN, OPS, *SERVICES, *OUTSIDERS) if other != user)
+    return Permissions(publish, (_inbox(user), "_INBOX.*.*"), others)
 
 
 def ops_permissions() -> Permissions:
@@ -69,6 +83,7 @@ def users() -> dict[str, Permissions]:
         ADMIN: Permissions((">",), (">",)),
         OPS: ops_permissions(),
         **{service: service_permissions(service) for service in SERVICES},
+        **{outsider: outsider_permissions(outsider) for outsider in OUTSIDERS},
     }
 
 

@@ -55,10 +55,11 @@ authorization {{
 
 
 def _user(name: str, password: str, allowed: Permissions) -> str:
+    unheard = f", deny: {_list(allowed.unheard)}" if allowed.unheard else ""
     return f"""\
     {{ user: {_quoted(name)}, password: {_quoted(password)}, permissions: {{
       publish: {{ allow: {_list(allowed.publish)} }}
-      subscribe: {{ allow: {_list(allowed.subscribe)} }}
+      subscribe: {{ allow: {_list(allowed.subscribe)}{unheard} }}
     }} }}"""
 
 

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from typing import TypeVar, TypeVarTuple
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from contracts.events import ImageAccepted, ImageUploaded
+from contracts.events import ImageAccepted, ImageFlagged, ImageUploaded
 from contracts.manifests import Buckets
-from contracts.values import ImageId, LabelKind, ObjectRef
-from services.ingest.actions.labels import label_uploads
+from contracts.values import ImageId
+from services.ingest.actions.benchmarks import UploadedBenchmark, benchmark_uploads
+from services.ingest.actions.labels import UploadedLabel, label_uploads
+from services.ingest.decoding.pictures import Pictures
 from services.ingest.decoding.pool import Decoded, Decoder
 from services.ingest.domain import facts
 from services.ingest.domain.facts import PictureObjects
-from services.ingest.domain.intake import Accepted, Outcome, Rejected, Repeated, refused_unread, settle
+from services.ingest.domain.intake import Accepted, Outcome, Rejected, Repeated, settle
 from services.ingest.domain.picture import Normalised
 from services.ingest.domain.text import storable
 from services.ingest.store import images as library
@@ -27,11 +27,6 @@ from services.ingest.store import uploads as rows
 from services.runtime.database import Database, Unit
 from services.runtime.objectstore import ObjectStore
 
-T = TypeVar("T")
-Args = TypeVarTuple("Args")
-
-GROUP_BYTES = 64 * 2**20
-"""Originals held in memory at once: two of the largest files, or a whole batch of phone photos."""
 SETTLE_ATTEMPTS = 5
 """Each lost race means that another replica added one of a batch's images; more in a row is a fault."""
 
@@ -46,12 +41,13 @@ class Intake:
         threads: ThreadPoolExecutor,
         decoder: Decoder,
         max_file_bytes: int,
+        *,
+        keep_originals: bool = True,
     ) -> None:
         self._database = database
         self._store = store
-        self._threads = threads
-        self._decoder = decoder
-        self._max_file_bytes = max_file_bytes
+        self._pictures = Pictures(store, threads, decoder, max_file_bytes)
+        self._keep_originals = keep_originals
 
     async def take(self, uploads: Iterable[ImageUploaded]) -> None:
         """Give each upload its one outcome; those that have it are left alone.
@@ -63,63 +59,44 @@ class Intake:
         fresh = list({upload.upload_id: storable(upload) for upload in uploads}.values())
         settled, known = await self._database.read(lambda connection: _noted(connection, fresh))
         pending = [upload for upload in fresh if upload.upload_id not in settled]
-        if not pending:
-            return
+        if pending:
+            await self._settle(pending, known)
+        if not self._keep_originals:
+            # Also those settled before: a crash may have come between the commit and the removal.
+            await self._remove_originals(fresh)
+
+    async def _settle(self, pending: Sequence[ImageUploaded], known: frozenset[ImageId]) -> None:
         unknown = {item.object.sha256: item.object for item in pending if item.object.sha256 not in known}
-        decoded, objects = await self._decode(list(unknown.values()))
-        if objects:
+        made = await self._pictures.make(list(unknown.values()))
+        if made.objects:
             # Before the commit: once an upload is settled nobody makes its picture again.
             await asyncio.to_thread(self._store.sync)
         for attempt in range(1, SETTLE_ATTEMPTS + 1):
             try:
                 at = datetime.now(UTC)
-                await self._database.run(lambda unit: _commit(unit, pending, decoded, objects, at))  # noqa: B023
+                await self._database.run(
+                    lambda unit: _commit(unit, pending, made.decoded, made.objects, at)  # noqa: B023
+                )
             except IntegrityError:
                 if attempt == SETTLE_ATTEMPTS:
                     raise
             else:
                 return
 
-    async def _decode(
-        self, originals: Sequence[ObjectRef]
-    ) -> tuple[dict[ImageId, Decoded], dict[ImageId, PictureObjects]]:
-        decoded: dict[ImageId, Decoded] = {}
-        objects: dict[ImageId, PictureObjects] = {}
-        readable = []
-        for ref in originals:
-            refusal = refused_unread(ref.size, self._max_file_bytes)
-            if refusal is None:
-                readable.append(ref)
-            else:
-                decoded[ref.sha256] = refusal
-        for group in _groups(readable):
-            files = await asyncio.gather(*(self._in_thread(self._store.get, ref) for ref in group))
-            results = await self._decoder.decode(files)
-            decoded.update(zip((ref.sha256 for ref in group), results, strict=True))
-            pictures = {
-                ref.sha256: result
-                for ref, result in zip(group, results, strict=True)
-                if isinstance(result, Normalised)
-            }
-            stored = await asyncio.gather(*(self._in_thread(self._put, item) for item in pictures.values()))
-            objects.update(zip(pictures, stored, strict=True))
-        return decoded, objects
+    async def _remove_originals(self, uploads: Sequence[ImageUploaded]) -> None:
+        """Those of images in the library. A rejected file stays for a person to look at, and a copy with
+        other bytes because its next upload would be decoded again.
+        """
+        image_ids = {upload.object.sha256 for upload in uploads}
+        spent = await self._database.read(lambda connection: _spent(connection, image_ids))
+        for upload in uploads:
+            if upload.object.sha256 in spent and upload.object.bucket == Buckets.INCOMING:
+                await asyncio.to_thread(self._store.remove, upload.object.bucket, upload.object.key)
 
-    def _put(self, picture: Normalised) -> PictureObjects:
-        # Keys are digests of the content, not image ids: an object never changes under its key,
-        # so a reference in an event stays true when another replica, or another picture size,
-        # normalises the same image again.
-        return PictureObjects(
-            normalised=self._put_content("normalised", picture.png, "png", "image/png"),
-            thumbnail=self._put_content("thumbnails", picture.thumbnail, "webp", "image/webp"),
-        )
 
-    def _put_content(self, folder: str, data: bytes, suffix: str, content_type: str) -> ObjectRef:
-        key = f"{folder}/{hashlib.sha256(data).hexdigest()}.{suffix}"
-        return self._store.put(Buckets.LIBRARY, key, data, content_type)
-
-    async def _in_thread(self, work: Callable[[*Args], T], *args: *Args) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work, *args)
+def _spent(connection: sa.Connection, image_ids: Collection[ImageId]) -> frozenset[ImageId]:
+    """Images whose bytes nobody will fetch again: an upload that comes from here on finds them known."""
+    return library.known_images(connection, image_ids) - rows.unsettled_images(connection, image_ids)
 
 
 def _noted(
@@ -127,19 +104,6 @@ def _noted(
 ) -> tuple[frozenset[str], frozenset[ImageId]]:
     settled = rows.settled_uploads(connection, [item.upload_id for item in uploads], lock=False)
     return settled, library.known_images(connection, {item.object.sha256 for item in uploads})
-
-
-def _groups(originals: Sequence[ObjectRef]) -> Iterator[list[ObjectRef]]:
-    group: list[ObjectRef] = []
-    size = 0
-    for ref in originals:
-        if group and size + ref.size > GROUP_BYTES:
-            yield group
-            group, size = [], 0
-        group.append(ref)
-        size += ref.size
-    if group:
-        yield group
 
 
 def _commit(
@@ -162,26 +126,46 @@ def _commit(
         ),
     )
     added: list[tuple[ImageAccepted, str]] = []
+    flagged: list[ImageFlagged] = []
     for outcome in outcomes:
         match outcome:
             case Accepted(upload=upload, picture=picture):
                 message = facts.accepted(outcome, objects[upload.object.sha256], at)
                 added.append((message, picture.pixel_sha256))
                 unit.emit(message)
+                doubt = facts.flagged(outcome, at)
+                if doubt is not None:
+                    flagged.append(doubt)
+                    unit.emit(doubt)
             case Repeated():
                 unit.emit(facts.repeated(outcome, at))
             case Rejected():
                 unit.emit(facts.rejected(outcome, at))
     rows.write_outcomes(connection, outcomes, at)
     library.add_images(connection, added)
-    for fact in label_uploads(connection, _offers(outcomes), at):
+    library.add_flags(connection, flagged)
+    for fact in label_uploads(connection, _labels(outcomes), at):
         unit.emit(facts.labelled(fact))
+    benchmark_uploads(unit, _benchmarks(outcomes), at)
 
 
-def _offers(outcomes: Sequence[Outcome]) -> Iterator[tuple[ImageId, str, LabelKind | None, str]]:
+def _labels(outcomes: Sequence[Outcome]) -> Iterator[UploadedLabel]:
     """What uploaders say of their images; one of several copies of an image may be the first to say so."""
     for outcome in outcomes:
         upload = outcome.upload
         if upload.label is not None and not isinstance(outcome, Rejected):
-            image_id = outcome.image_id if isinstance(outcome, Repeated) else upload.object.sha256
-            yield image_id, upload.label, upload.label_kind, upload.uploaded_by
+            yield UploadedLabel(
+                _image_of(outcome), upload.label, upload.label_kind, upload.uploaded_by, upload.upload_id
+            )
+
+
+def _benchmarks(outcomes: Sequence[Outcome]) -> Iterator[UploadedBenchmark]:
+    """The benchmark sets that uploaders name, in the same way."""
+    for outcome in outcomes:
+        upload = outcome.upload
+        if upload.benchmark is not None and not isinstance(outcome, Rejected):
+            yield UploadedBenchmark(_image_of(outcome), upload.benchmark, upload.uploaded_by)
+
+
+def _image_of(outcome: Accepted | Repeated) -> ImageId:
+    return outcome.image_id if isinstance(outcome, Repeated) else outcome.upload.object.sha256

@@ -12,7 +12,23 @@ from collections.abc import Sequence
 import typer
 
 from services.ops.clients.errors import OpsError
-from services.ops.commands import dead_letters, demo, library, models, rebuild, stack, state, train
+from services.ops.commands import (
+    benchmarks,
+    classes,
+    dead_letters,
+    demo,
+    images,
+    interchange,
+    labels,
+    library,
+    models,
+    rebuild,
+    snapshots,
+    stack,
+    state,
+    taxonomy,
+    train,
+)
 
 HELP = "Run the whole life of a production image classifier: pictures in, models out."
 EPILOG = "Begin with `menagerie demo`, or with `menagerie up` and `menagerie upload DIR`."
@@ -31,15 +47,47 @@ def build() -> typer.Typer:
     groups = {
         "This machine": (stack.up, stack.down, demo.demo),
         "What goes on": (state.status, state.watch),
-        "Library": (library.upload, library.label, library.images, library.snapshot),
+        "Library": (
+            library.upload,
+            images.images,
+            images.image,
+            snapshots.snapshot,
+            snapshots.snapshots,
+            library.reconcile,
+            classes.classes,
+        ),
+        "Labels": (labels.label, labels.label_undo, labels.opinion, labels.double_check),
+        "Exchange": (interchange.import_, interchange.export_images),
         "Models": (train.train, models.models, models.evaluate, models.export, models.bulk_identify),
     }
     for panel, commands in groups.items():
         for command in commands:
-            name = command.__name__.replace("_", "-")
+            name = command.__name__.rstrip("_").replace("_", "-")
             app.command(name=name, rich_help_panel=panel)(command)
+    app.add_typer(_benchmark(), name="benchmark", rich_help_panel="Labels")
+    app.add_typer(_taxonomy(), name="taxonomy", rich_help_panel="Labels")
     app.add_typer(_dead_letters(), name="dead-letters", rich_help_panel="Repair")
     app.add_typer(_rebuild(), name="rebuild", rich_help_panel="Repair")
+    return app
+
+
+def _benchmark() -> typer.Typer:
+    app = typer.Typer(
+        help="Hand-picked sets that models are measured on, and never trained on.", no_args_is_help=True
+    )
+    app.command(name="add")(benchmarks.add)
+    app.command(name="remove")(benchmarks.remove)
+    app.command(name="list")(benchmarks.list_sets)
+    return app
+
+
+def _taxonomy() -> typer.Typer:
+    app = typer.Typer(help="Which sub-classes are trained as one class.", no_args_is_help=True)
+    for command in (
+        taxonomy.show, taxonomy.history, taxonomy.merge, taxonomy.split, taxonomy.rename, taxonomy.undo,
+        classes.apply,
+    ):  # fmt: skip
+        app.command(name=command.__name__)(command)
     return app
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, Protocol, TypeVar, cast
 
 import urllib3
 from minio import Minio
@@ -24,7 +27,19 @@ CHUNK_BYTES = 1 << 20
 TIMEOUT_S = 60.0
 """Also bounds sending the body (urllib3 counts it as connecting); large puts need it long."""
 CONNECTIONS = 16
+PART_BYTES = 8 * 2**20
+"""Of a stream, what is held and sent at once."""
 MISSING = {"NoSuchKey", "NoSuchObject", "NoSuchBucket"}
+REGION = "us-east-1"
+"""Named, or the SDK asks the server before the first request."""
+USER_METADATA = "x-amz-meta-"
+
+
+class Readable(Protocol):
+    """What a stream is read from."""
+
+    def read(self, size: int, /) -> bytes:
+        """The next ``size`` bytes, fewer only at the end."""
 
 
 class ObjectMissing(Exception):
@@ -33,6 +48,17 @@ class ObjectMissing(Exception):
 
 class ObjectDamaged(Exception):
     """The bytes read are not the bytes referred to."""
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """An object as the server tells of it, now; ``metadata`` only by ``stat``, names in lower case."""
+
+    key: str
+    size: int
+    etag: str
+    last_modified: datetime
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 class ObjectStore:
@@ -51,7 +77,7 @@ class ObjectStore:
             access_key=settings.s3_access_key,
             secret_key=settings.s3_secret_key.get_secret_value(),
             secure=settings.s3_secure,
-            region="us-east-1",  # named, or the SDK asks the server before the first request
+            region=REGION,
             http_client=urllib3.PoolManager(
                 timeout=urllib3.Timeout(connect=TIMEOUT_S, read=TIMEOUT_S),
                 retries=retries,
@@ -60,6 +86,7 @@ class ObjectStore:
             ),
         )
         self._barrier = SyncBarrier(settings.s3_sync_dir) if settings.s3_sync_dir else None
+        self._settings = settings
 
     def put(
         self, bucket: str, key: str, data: bytes, content_type: str = "application/octet-stream"
@@ -79,6 +106,30 @@ class ObjectStore:
         self._client.fput_object(bucket, key, str(path), content_type=content_type)
         return ObjectRef(bucket=bucket, key=key, size=path.stat().st_size, sha256=digest.hexdigest())
 
+    def put_stream(
+        self,
+        bucket: str,
+        key: str,
+        data: Readable,
+        size: int,
+        content_type: str = "application/octet-stream",
+    ) -> None:
+        """Store ``size`` bytes as they are read, one part after the other; visible whole or not at all.
+
+        Raises:
+            OSError: ``data`` ends before ``size`` bytes.
+        """
+        # One at a time: the SDK's pool reads on after a failed part, and its threads stay when reading fails.
+        self._client.put_object(
+            bucket,
+            key,
+            cast(BinaryIO, data),
+            size,
+            content_type=content_type,
+            part_size=PART_BYTES,
+            num_parallel_uploads=1,
+        )
+
     def get(self, ref: ObjectRef) -> bytes:
         """The bytes, verified.
 
@@ -86,12 +137,17 @@ class ObjectStore:
             ObjectMissing: there is no such object; a fault to be retried, never data.
             ObjectDamaged: length or SHA-256 differ from the reference.
         """
-        data = self._read(ref.bucket, ref.key)
+        data = bytearray()
+        for chunk in self.stream(ref.bucket, ref.key):
+            data.extend(chunk)
+            if len(data) > ref.size:  # whoever made the reference does not decide over our memory
+                break
         if len(data) != ref.size or hashlib.sha256(data).hexdigest() != ref.sha256:
+            told = f"more than {ref.size}" if len(data) > ref.size else str(len(data))
             raise ObjectDamaged(
-                f"{ref.bucket}/{ref.key}: {len(data)} bytes, not those of sha256 {ref.sha256}"
+                f"{ref.bucket}/{ref.key} holds {told} bytes, not the {ref.size} of sha256 {ref.sha256}"
             )
-        return data
+        return bytes(data)
 
     def get_file(self, ref: ObjectRef, path: Path) -> None:
         """Write the verified object to ``path``, which appears only when complete."""
@@ -100,7 +156,7 @@ class ObjectStore:
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
             with os.fdopen(handle, "wb") as file:
-                for chunk in self._stream(ref.bucket, ref.key):
+                for chunk in self.stream(ref.bucket, ref.key):
                     digest.update(chunk)
                     size += len(chunk)
                     file.write(chunk)
@@ -113,21 +169,76 @@ class ObjectStore:
         """``size`` bytes from ``offset``; the caller verifies them."""
         return self._read(bucket, key, offset, size)
 
+    def stream(self, bucket: str, key: str, etag: str | None = None) -> Iterator[bytes]:
+        """The bytes as they come, unverified; those of the version ``etag`` when it is given.
+
+        Raises:
+            ObjectMissing: there is no such object.
+            ObjectDamaged: it was replaced since it had that ``etag``.
+        """
+        return self._stream(bucket, key, etag=etag)
+
+    def stat(self, bucket: str, key: str) -> StoredObject:
+        """What the server says of the object.
+
+        Raises:
+            ObjectMissing: there is no such object.
+        """
+        found = self._named(bucket, key, lambda: self._client.stat_object(bucket, key))
+        assert found.last_modified is not None
+        told = {name.lower(): value for name, value in (found.metadata or {}).items()}
+        return StoredObject(
+            key=key,
+            size=found.size or 0,
+            etag=found.etag or "",
+            last_modified=found.last_modified,
+            metadata={
+                name.removeprefix(USER_METADATA): value
+                for name, value in told.items()
+                if name.startswith(USER_METADATA)
+            },
+        )
+
     def exists(self, bucket: str, key: str) -> bool:
         """Whether the object is there."""
         try:
-            self._client.stat_object(bucket, key)
-        except S3Error as error:
-            if error.code in MISSING:
-                return False
-            raise
+            self.stat(bucket, key)
+        except ObjectMissing:
+            return False
         return True
+
+    def remove(self, bucket: str, key: str) -> None:
+        """Remove the object; one that is not there is removed already."""
+        with contextlib.suppress(ObjectMissing):
+            self._named(bucket, key, lambda: self._client.remove_object(bucket, key))
+
+    def presigned_put(self, bucket: str, key: str, valid_s: int, endpoint: str | None = None) -> str:
+        """URL by which anybody may PUT this one object for ``valid_s`` seconds.
+
+        ``endpoint`` is the server as the uploader reaches it, ``host:port`` or with ``https://``
+        before it: it is part of what is signed.
+        """
+        scheme, separator, host = (endpoint or self._settings.s3_endpoint).rpartition("://")
+        signer = Minio(
+            host,
+            access_key=self._settings.s3_access_key,
+            secret_key=self._settings.s3_secret_key.get_secret_value(),
+            secure=scheme == "https" if separator else self._settings.s3_secure,
+            region=REGION,
+        )
+        return signer.presigned_put_object(bucket, key, timedelta(seconds=valid_s))
 
     def list(self, bucket: str, prefix: str = "") -> Iterator[str]:
         """Keys under ``prefix``, in the server's order."""
         for entry in self._client.list_objects(bucket, prefix=prefix, recursive=True):
             if entry.object_name and not entry.is_dir:
                 yield entry.object_name
+
+    def entries(self, bucket: str, prefix: str = "") -> Iterator[StoredObject]:
+        """Objects under ``prefix`` without their metadata, in the server's order."""
+        for entry in self._client.list_objects(bucket, prefix=prefix, recursive=True):
+            if entry.object_name and not entry.is_dir and entry.last_modified is not None:
+                yield StoredObject(entry.object_name, entry.size or 0, entry.etag or "", entry.last_modified)
 
     def ensure_bucket(self, bucket: str) -> None:
         """Make the bucket if it is not there; for provisioning and tests."""
@@ -154,9 +265,13 @@ class ObjectStore:
     def _read(self, bucket: str, key: str, offset: int = 0, size: int = 0) -> bytes:
         return b"".join(self._stream(bucket, key, offset, size))
 
-    def _stream(self, bucket: str, key: str, offset: int = 0, size: int = 0) -> Iterator[bytes]:
+    def _stream(
+        self, bucket: str, key: str, offset: int = 0, size: int = 0, etag: str | None = None
+    ) -> Iterator[bytes]:
         response = self._named(bucket, key, lambda: self._client.get_object(bucket, key, offset, size))
         try:
+            if etag is not None and response.headers.get("etag", "").strip('"') != etag:
+                raise ObjectDamaged(f"{bucket}/{key} was replaced while it was read; it will be read again")
             yield from response.stream(CHUNK_BYTES)
         finally:
             response.close()
@@ -165,6 +280,8 @@ class ObjectStore:
     def _named(self, bucket: str, key: str, call: Callable[[], T]) -> T:
         try:
             return call()
+        except ValueError as error:  # the SDK's word for `..` and the like, which no object is called
+            raise ObjectMissing(f"{bucket}/{key[:200]} is not in the object store ({error})") from error
         except S3Error as error:
             if error.code in MISSING:
                 raise ObjectMissing(f"{bucket}/{key} is not in the object store ({error.code})") from error

@@ -6,9 +6,11 @@ Needs pyarrow, which is imported only when a manifest is read: most services hav
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Protocol
 
 from contracts.manifests import Buckets
@@ -19,6 +21,11 @@ SPAN_BYTES = 16 * 2**20
 """One read: big enough that latency hides behind transfer, small enough that two fit anywhere."""
 GAP_BYTES = 256 * 2**10
 """Unwanted bytes read through rather than skipped: about what a round trip costs."""
+LATER_COLUMNS = frozenset({"class_name", "visit"})
+"""Columns that the first manifests did not have; there they are read as empty."""
+
+SPANS_AHEAD = 2
+"""Two, so that a processor verifies digests while another waits for the store."""
 
 
 class ManifestDamaged(Exception):
@@ -49,7 +56,8 @@ class Span:
 def read_manifest(data: bytes, columns: Mapping[str, str]) -> list[Row]:
     """Rows of a Parquet manifest, in its order, with exactly ``columns`` (name -> Arrow type).
 
-    Further columns, which a newer writer may add, are left out.
+    Further columns, which a newer writer may add, are left out; what an older one could not write
+    (LATER_COLUMNS) is None.
 
     Raises:
         ManifestDamaged: not Parquet, a column is missing or of another type, or a place is
@@ -62,9 +70,12 @@ def read_manifest(data: bytes, columns: Mapping[str, str]) -> list[Row]:
         table = pq.read_table(pa.BufferReader(data))
     except (pa.ArrowException, OSError) as error:
         raise ManifestDamaged(f"the manifest ({len(data)} bytes) is not readable Parquet: {error}") from error
-    missing = [name for name in columns if name not in table.column_names]
+    lacking = [name for name in columns if name not in table.column_names]
+    missing = [name for name in lacking if name not in LATER_COLUMNS]
     if missing:
         raise ManifestDamaged(f"the manifest lacks the columns {missing}; it has {table.column_names}")
+    for name in lacking:
+        table = table.append_column(name, pa.nulls(len(table)))
     schema = pa.schema([(name, pa.type_for_alias(kind)) for name, kind in columns.items()])
     try:
         rows: list[Row] = table.select(list(columns)).cast(schema).to_pylist()
@@ -107,24 +118,24 @@ def fetch_images(
 ) -> Iterator[tuple[Row, bytes]]:
     """Each row once with its PNG bytes, in the order they lie in the shards (not in ``rows``' order).
 
-    The next read runs while the caller works on the last one; memory holds two of them.
+    The next ``SPANS_AHEAD`` reads run, and are verified, while the caller works on the last one;
+    memory holds these and two more: the caller's, and one that is being taken apart.
 
     Raises:
         MemberDamaged: digest or length differ from the manifest.
     """
-    spans = plan_spans(rows)
-    with ThreadPoolExecutor(1, thread_name_prefix="shards") as ahead:
-        pending = [ahead.submit(_read, store, bucket, span) for span in spans[:1]]
-        for index, span in enumerate(spans):
-            data = pending.pop().result()
-            if index + 1 < len(spans):
-                pending.append(ahead.submit(_read, store, bucket, spans[index + 1]))
-            for row in span.rows:
-                yield row, _member(span, row, data)
+    spans = iter(plan_spans(rows))
+    with ThreadPoolExecutor(SPANS_AHEAD, thread_name_prefix="shards") as ahead:
+        pending = deque(ahead.submit(_read, store, bucket, span) for span in islice(spans, SPANS_AHEAD))
+        while pending:
+            members = pending.popleft().result()
+            pending.extend(ahead.submit(_read, store, bucket, span) for span in islice(spans, 1))
+            yield from members
 
 
-def _read(store: RangeReader, bucket: str, span: Span) -> bytes:
-    return store.read_range(bucket, span.shard, span.offset, span.size)
+def _read(store: RangeReader, bucket: str, span: Span) -> list[tuple[Row, bytes]]:
+    data = store.read_range(bucket, span.shard, span.offset, span.size)
+    return [(row, _member(span, row, data)) for row in span.rows]
 
 
 def _span(members: Sequence[Row], end: int) -> Span:

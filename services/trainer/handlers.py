@@ -107,6 +107,9 @@ class Trainer:
         spec = TrainSpec(
             run_id=request.run_id,
             snapshot=snapshot.manifest,
+            taxonomy=snapshot.taxonomy,
+            packed_version=snapshot.taxonomy_version,
+            taxonomy_version=request.taxonomy_version,
             image_size_px=snapshot.image_size_px,
             base=_base(line[0]) if line else None,
             ancestors=tuple(model.dataset for model in line),

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
 
-from contracts.manifests import Buckets, DatasetRow, Epoch, History
+from contracts.manifests import Buckets, DatasetRow, Epoch, History, SnapshotRow
+from contracts.taxonomy import Taxonomy
 from contracts.values import ImageId, Side
 from services.runtime.child import ChildFailed, child_main
 from services.runtime.model_archive import ModelRefused
 from services.runtime.objectstore import ObjectStore
 from services.runtime.shards import ManifestDamaged, MemberDamaged
+from services.trainer.domain.classes import under_version
 from services.trainer.domain.dataset import build_dataset
 from services.trainer.domain.errors import TrainingError
 from services.trainer.domain.specs import EpochReport, Outcome, TrainResult, TrainSpec
@@ -22,7 +24,7 @@ from services.trainer.fitting import archive, networks
 from services.trainer.fitting.faults import STORE_FAULTS, out_of_memory
 from services.trainer.fitting.images import load_examples
 from services.trainer.fitting.loop import Examples, Fit, fit
-from services.trainer.fitting.manifest import read_dataset, read_snapshot, write_dataset
+from services.trainer.fitting.manifest import read_dataset, read_snapshot, read_taxonomy, write_dataset
 from services.trainer.settings import TrainerSettings
 
 Tell = Callable[[dict[str, Any]], None]
@@ -50,8 +52,11 @@ def work(spec: dict[str, Any], tell: Tell) -> dict[str, Any]:
 
 def train(store: ObjectStore, spec: TrainSpec, tell: Tell) -> TrainResult:
     """The whole run; every artefact is stored under ``runs/<run_id>/``."""
-    rows = build(store, spec)
-    check_trainable(rows, spec.rules)
+    snapshot = snapshot_rows(store, spec)
+    rows = build(store, spec, snapshot)
+    check_trainable(
+        rows, spec.rules, {row.label: row.class_name for row in snapshot if row.label and row.class_name}
+    )
     classes = classes_of(rows)
     make_deterministic(spec.options.seed)
     model = start(store, spec, len(classes))
@@ -66,14 +71,27 @@ def train(store: ObjectStore, spec: TrainSpec, tell: Tell) -> TrainResult:
     return _store_run(store, spec, model, rows, done)
 
 
-def build(store: ObjectStore, spec: TrainSpec) -> list[DatasetRow]:
+def snapshot_rows(store: ObjectStore, spec: TrainSpec) -> list[SnapshotRow]:
+    """The snapshot, with the classes that the run asks for.
+
+    Raises:
+        TrainingError: the snapshot does not know that version of the taxonomy.
+    """
+    rows = read_snapshot(store.get(spec.snapshot))
+    if spec.taxonomy_version is None:
+        return rows
+    document = None if spec.taxonomy is None else store.get(spec.taxonomy)
+    taxonomy = Taxonomy() if document is None else read_taxonomy(document)
+    return under_version(rows, taxonomy, spec.packed_version, spec.taxonomy_version)
+
+
+def build(store: ObjectStore, spec: TrainSpec, snapshot: Sequence[SnapshotRow]) -> list[DatasetRow]:
     """The data set, kept apart from whatever an ancestor learned from."""
     seen: dict[Side, set[ImageId]] = {Side.TRAIN: set(), Side.VALIDATION: set()}
     for ancestor in spec.ancestors:
         for row in read_dataset(store.get(ancestor)):
             if row.side in seen:
                 seen[row.side].add(row.image_id)
-    snapshot = read_snapshot(store.get(spec.snapshot))
     return build_dataset(snapshot, spec.rules, seen[Side.TRAIN], seen[Side.VALIDATION])
 
 

@@ -34,7 +34,7 @@ def house(tmp_path: Path) -> Iterator[House]:
 async def client(house: House) -> AsyncIterator[httpx.AsyncClient]:
     limits = {"max_file_bytes": 600_000, "max_request_bytes": 1_500_000, "max_request_files": 4}
     settings = house.settings.model_copy(update={"api_token": SecretStr(TOKEN), **limits})
-    transport = httpx.ASGITransport(create_http(house.reception, house.database, settings), raise_app_exceptions=False)
+    transport = httpx.ASGITransport(create_http(house.reception, house.database, settings, house.store), raise_app_exceptions=False)
     headers = {"Authorization": f"Bearer {TOKEN}"}
     async with httpx.AsyncClient(transport=transport, base_url="http://ingest", headers=headers) as client:
         yield client
@@ -142,7 +142,7 @@ async def test_without_the_token_nothing_is_read(
 
 
 async def test_an_unset_token_lets_nobody_in(house: House) -> None:
-    transport = httpx.ASGITransport(create_http(house.reception, house.database, house.settings))
+    transport = httpx.ASGITransport(create_http(house.reception, house.database, house.settings, house.store))
     async with httpx.AsyncClient(transport=transport, base_url="http://ingest") as client:
         for header in ("Bearer ", "Bearer"):
             answer = await client.post(PATH, **form([b"x"]), headers={"Authorization": header})

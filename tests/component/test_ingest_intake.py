@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contracts.events import ImageAccepted, ImageLabelled, ImageRejected, ImageRepeated
+from contracts.events import BenchmarkAssigned, ImageAccepted, ImageLabelled, ImageRejected, ImageRepeated
 from contracts.manifests import Buckets
 from contracts.values import LabelKind, RejectCode, Source
 from services.ingest.store.tables import upload
@@ -83,9 +83,11 @@ async def test_an_accepted_image_carries_all_that_was_said_of_it(house: House) -
             benchmark="difficult", uploaded_by="ann",
         )
     )  # fmt: skip
-    accepted, labelled = await house.said()
+    accepted, labelled, joined = await house.said()
     assert isinstance(accepted, ImageAccepted)
     assert isinstance(labelled, ImageLabelled)
+    assert isinstance(joined, BenchmarkAssigned)
+    assert (joined.revision, joined.benchmark, joined.by) == (1, "difficult", "ann")
     assert (accepted.source, accepted.guest, accepted.taken_at, accepted.benchmark) == (
         Source.STAGED, "g7", taken_at, "difficult",
     )  # fmt: skip
@@ -178,7 +180,7 @@ async def test_pictures_are_durable_before_their_upload_is_settled(house: House)
 async def test_originals_are_held_in_memory_a_group_at_a_time(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.ingest.intake.GROUP_BYTES", 2000)
+    monkeypatch.setattr("services.ingest.decoding.pictures.GROUP_BYTES", 2000)
     uploads = [house.put(f"upload-{n:04d}", encoded(noise(20, 20, n))) for n in range(6)]
     await house.take(*uploads)
     assert await house.told() == {"image.accepted": 6}

@@ -12,7 +12,7 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.errors import APIError
 
 from contracts.subjects import CONSUMERS, PUBLISHES, SERVICES, STREAMS, SUBJECT_PREFIX, stream_of
-from deploy.provision.permissions import service_permissions, users
+from deploy.provision.permissions import OUTSIDERS, service_permissions, users
 from tests.support.probe import until
 from tests.support.servers import Broker
 
@@ -70,7 +70,63 @@ async def test_a_service_pulls_and_settles_from_its_own_durables(
     await admin.close()
 
 
-@pytest.mark.parametrize("user", [*SERVICES, "ops"])
+@pytest.mark.parametrize("outsider", OUTSIDERS)
+async def test_an_outsider_says_its_own_message_and_nothing_else(
+    provisioned_broker: Broker, outsider: str
+) -> None:
+    own = {f"{SUBJECT_PREFIX}.{name}" for name in PUBLISHES[outsider]}
+    client = await provisioned_broker.client(outsider)
+    for subject in own:
+        await client.jetstream(timeout=30).publish(subject, b"{}", stream=stream_of(subject))
+    await client.close()
+    others = {f"{SUBJECT_PREFIX}.{name}" for name in ALL_MESSAGES} - own
+    asked = {
+        *others,
+        "$JS.API.INFO",
+        "$JS.API.STREAM.INFO.IMAGES",
+        "$JS.API.CONSUMER.MSG.NEXT.IMAGES.dedup-images",
+    }
+    assert await refused(provisioned_broker, outsider, sorted(asked)) == asked
+
+
+@pytest.mark.parametrize("outsider", OUTSIDERS)
+async def test_an_outsider_gets_its_answer_on_the_usual_inbox_and_overhears_nobody(
+    provisioned_broker: Broker, outsider: str
+) -> None:
+    """An S3 server's notifier cannot be told an inbox prefix."""
+    refusals: list[str] = []
+
+    async def note(error: Exception) -> None:
+        refusals.append(str(error))
+
+    client = await nats.connect(
+        provisioned_broker.url, user=outsider, password=provisioned_broker.passwords[outsider], error_cb=note
+    )
+    [name] = PUBLISHES[outsider]
+    stored = await client.jetstream(timeout=30).publish(f"{SUBJECT_PREFIX}.{name}", b"{}")
+    assert stored.seq > 0
+    # The server takes a pattern for a literal when it looks it up: `_INBOX.*.>` is let in as well.
+    heard = [await client.subscribe(subject) for subject in ("_INBOX.*.*", "_INBOX.*.>")]
+    for subject in ("_INBOX.ingest.*", "_INBOX.>", ">", f"{SUBJECT_PREFIX}.>"):
+        await client.subscribe(subject)
+    await client.flush()
+    admin = await provisioned_broker.client("admin")
+    for other in ("ingest.secret", "ops.reader", "reporter.secret.token", "admin.1.2"):
+        await admin.publish(f"_INBOX.{other}", b"not for you")
+    await admin.publish("_INBOX.mine.token", b"heard")
+    await admin.flush()
+    for subscription in heard:
+        assert (await subscription.next_msg(timeout=30)).data == b"heard"
+
+    async def all_told() -> bool:
+        return sum("permissions violation" in text.lower() for text in refusals) >= 4
+
+    await until(all_told, 10)
+    for one in (client, admin):
+        await one.close()
+
+
+@pytest.mark.parametrize("user", [*SERVICES, *OUTSIDERS, "ops"])
 async def test_nobody_settles_for_another_or_changes_what_is_declared(
     provisioned_broker: Broker, user: str
 ) -> None:
@@ -188,7 +244,7 @@ async def test_nobody_comes_in_without_a_password(
 
 
 def test_every_service_has_a_user_and_may_only_hear_its_own_inbox() -> None:
-    assert set(users()) == {"admin", "ops", *SERVICES}
+    assert set(users()) == {"admin", "ops", *SERVICES, "upstream", "bucket-notifier"}
     for service in SERVICES:
         assert service_permissions(service).subscribe == (f"_INBOX.{service}.>",)
         assert all(not subject.startswith(">") for subject in service_permissions(service).publish)

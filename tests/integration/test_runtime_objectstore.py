@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from services.runtime.objectstore import ObjectDamaged, ObjectMissing, ObjectStore
+from services.runtime.objectstore import PART_BYTES, ObjectDamaged, ObjectMissing, ObjectStore
 
 pytestmark = pytest.mark.integration
 
@@ -102,3 +102,37 @@ def test_a_missing_bucket_is_told_with_what_to_run(object_store: ObjectStore) ->
     with pytest.raises(ObjectMissing, match=r"deploy\.provision"):
         object_store.ping("no-such-bucket")
     object_store.ping(BUCKET)
+
+
+class Tap:
+    """Yields so many bytes, then ends or fails."""
+
+    def __init__(self, size: int, fault: Exception | None = None) -> None:
+        self.left = size
+        self.fault = fault
+
+    def read(self, size: int, /) -> bytes:
+        given = min(size, self.left)
+        self.left -= given
+        if self.fault is not None and given < size:
+            raise self.fault
+        return b"x" * given
+
+
+@pytest.mark.parametrize("size", [0, 10, PART_BYTES, 2 * PART_BYTES + 1])
+def test_a_stream_is_stored_whole_in_parts_of_any_number(
+    object_store: ObjectStore, key: str, size: int
+) -> None:
+    object_store.put_stream(BUCKET, f"{key}-{size}", Tap(size), size)
+    assert object_store.read_range(BUCKET, f"{key}-{size}", 0, 0) == b"x" * size
+
+
+@pytest.mark.parametrize("size", [10, 2 * PART_BYTES + 1])
+def test_a_stream_that_ends_early_or_fails_leaves_no_object(
+    object_store: ObjectStore, key: str, size: int
+) -> None:
+    with pytest.raises(OSError, match="enough"):
+        object_store.put_stream(BUCKET, f"{key}-{size}", Tap(size), size + 1)
+    with pytest.raises(ObjectDamaged, match="half-way"):
+        object_store.put_stream(BUCKET, f"{key}-{size}", Tap(size, ObjectDamaged("half-way")), size + 1)
+    assert not object_store.exists(BUCKET, f"{key}-{size}")

@@ -24,8 +24,9 @@ from contracts.events import (
     TrainProgressed,
     TrialCompleted,
 )
-from contracts.manifests import ExportManifest, History
+from contracts.manifests import Buckets, ExportManifest, History
 from contracts.message import Message, message_types
+from contracts.taxonomy import Merge, Split
 from contracts.values import ObjectRef, Side
 from services.runtime.child import ChildDied
 from services.runtime.database import Database
@@ -40,6 +41,7 @@ from tests.support.colour_library import NOW
 from tests.support.digit_library import DigitLibrary
 from tests.support.model_services import model_service_settings
 from tests.support.servers import S3Server
+from tests.support.taxonomies import taxonomy_of
 
 pytestmark = pytest.mark.integration
 
@@ -255,6 +257,30 @@ async def test_a_trial_registers_no_model(room: Room, object_store: ObjectStore,
     assert trial.epochs == 1
     assert History.model_validate_json(object_store.get(trial.history)).run_id == trial.run_id
     assert await room.database.read(lambda c: store.known_versions(c, 5)) == []
+
+
+async def test_a_run_trains_the_classes_of_the_taxonomy_version_it_asks_for(
+    room: Room, object_store: ObjectStore, named: Named
+) -> None:
+    document = taxonomy_of(Merge(into="round", members=("0", "2")), Split(class_name="round"))
+    place = f"{named('taxonomy')}.json"
+    ref = object_store.put(Buckets.LIBRARY, place, document.model_dump_json().encode())
+    library = DigitLibrary(object_store, named("digits"), "012", 12)
+    await room.hear(library.packed(taxonomy=ref, taxonomy_version=2))
+    fields = {
+        "options": OPTIONS.model_copy(update={"epochs": 1}), "rules": DatasetRules(minimum_per_class=12)
+    }  # fmt: skip
+    await room.hear(training(named("merged"), named("digits"), taxonomy_version=1, **fields))
+    trained = await room.last()
+    assert isinstance(trained, ModelTrained)
+    assert trained.classes == ("1", "round")
+    rows = [row for row in read_dataset(object_store.get(trained.dataset)) if row.class_name == "round"]
+    assert {row.label for row in rows} == {"0", "2"}
+    await room.hear(training(named("newer"), named("digits"), taxonomy_version=3, **fields))
+    failed = await room.last()
+    assert isinstance(failed, TrainFailed)
+    assert failed.error == "version 3 of the taxonomy is newer than the snapshot, which knows 2"
+    assert "pack a new snapshot" in failed.remedy
 
 
 async def test_a_library_too_small_fails_the_run_once_with_the_nearest_classes(

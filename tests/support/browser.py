@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 import uvicorn
-from fastapi import FastAPI
 from playwright.sync_api import Browser, Page, Playwright
+from starlette.applications import Starlette
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = (
@@ -81,7 +81,7 @@ def launch(playwright: Playwright) -> Browser:
 
 
 @contextmanager
-def serving(app: FastAPI) -> Iterator[str]:
+def serving(app: Starlette) -> Iterator[str]:
     """``app`` on a free port of this machine; gives its address."""
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning"))
     thread = threading.Thread(target=server.run, daemon=True)

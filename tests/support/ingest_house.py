@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +21,8 @@ from services.ingest.domain.normalise import normalise
 from services.ingest.domain.picture import Normalised, Rejection
 from services.ingest.handlers import Handlers
 from services.ingest.intake import Intake
-from services.ingest.packing import Packer
+from services.ingest.packing.packer import Packer
+from services.ingest.packing.snapshots import Snapshots
 from services.ingest.reception.posted import Reception
 from services.ingest.settings import IngestSettings
 from services.ingest.store import metadata
@@ -29,12 +30,13 @@ from services.ingest.store.tables import image, label_change, upload
 from services.runtime.database import Database, Unit
 from services.runtime.delivery import Delivery
 from services.runtime.envelope import decode
-from services.runtime.objectstore import ObjectMissing, ObjectStore
+from services.runtime.objectstore import ObjectMissing, ObjectStore, Readable
 from services.runtime.tables import outbox_table
 from tests.support.pictures import RULES
 
 T = TypeVar("T")
 AT = datetime(2026, 11, 21, 12, tzinfo=UTC)
+SHARD_IMAGES = 4
 
 
 class MemoryStore(ObjectStore):
@@ -60,10 +62,27 @@ class MemoryStore(ObjectStore):
     ) -> ObjectRef:
         return self.put(bucket, key, path.read_bytes(), content_type)
 
+    def put_stream(
+        self,
+        bucket: str,
+        key: str,
+        data: Readable,
+        size: int,
+        content_type: str = "application/octet-stream",
+    ) -> None:
+        held = data.read(size)
+        assert (len(held), data.read(1)) == (size, b"")
+        self.put(bucket, key, held, content_type)
+
     def get(self, ref: ObjectRef) -> bytes:
         if (ref.bucket, ref.key) not in self.objects:
             raise ObjectMissing(f"{ref.bucket}/{ref.key}")
         return self.objects[ref.bucket, ref.key]
+
+    def stream(self, bucket: str, key: str, etag: str | None = None) -> Iterator[bytes]:  # noqa: ARG002
+        if (bucket, key) not in self.objects:
+            raise ObjectMissing(f"{bucket}/{key}")
+        yield self.objects[bucket, key]
 
     def exists(self, bucket: str, key: str) -> bool:
         return (bucket, key) in self.objects
@@ -116,16 +135,23 @@ class House:
         store: ObjectStore | None = None,
         decoder: Decoder | None = None,
     ) -> None:
-        self.settings = IngestSettings(image_size_px=RULES.image_size_px, shard_images=4, work_dir=work_dir)
+        self.settings = IngestSettings(
+            image_size_px=RULES.image_size_px, shard_images=SHARD_IMAGES, work_dir=work_dir
+        )
         self.database = FaultyDatabase(database_url, metadata, "ingest", "house")
         metadata.create_all(self.database.engine)
         self.store = store or MemoryStore()
         self.decoder = decoder or InlineDecoder()
         self.threads = ThreadPoolExecutor(4)
-        packer = Packer(self.store, work_dir, shard_threads=2, object_threads=4)
+        packer = Packer(
+            self.store, lambda image: self.store.get(image.normalised), shard_threads=2, fetch_threads=4
+        )
+        snapshots = Snapshots(
+            self.database, self.store, packer, image_size_px=RULES.image_size_px, shard_images=SHARD_IMAGES
+        )
         intake = Intake(self.database, self.store, self.threads, self.decoder, self.settings.max_file_bytes)
         self.reception = Reception(self.database, self.store, self.threads)
-        self.handlers = Handlers(self.database, self.store, intake, packer, self.settings)
+        self.handlers = Handlers(self.database, intake, snapshots)
 
     def close(self) -> None:
         """Stop the threads."""

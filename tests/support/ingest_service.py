@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,7 @@ class IngestServers:
             "s3_endpoint": s3.s3_endpoint, "s3_access_key": s3.s3_access_key, "s3_secret_key": s3.s3_secret_key,
             "database_url": self.database_url, "work_dir": self.work_dir, "retry_delays_s": (0.2, 0.4, 0.8),
             "api_token": TOKEN, "image_size_px": RULES.image_size_px, "max_pixels": RULES.max_pixels,
+            **asdict(RULES.quality),
         }  # fmt: skip
         return create_app(IngestSettings(**(values | changes)))
 

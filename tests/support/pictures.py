@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import math
 import struct
 import zlib
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -12,8 +14,15 @@ from PIL import Image
 
 from contracts.values import RejectCode
 from services.ingest.domain.picture import PictureRules
+from services.ingest.domain.quality.flags import QualityLimits
 
-RULES = PictureRules(image_size_px=64, thumbnail_px=32, max_pixels=4_000_000)
+ANYTHING_GOES = QualityLimits(
+    blurry_above_smoothness=2, dark_below_level=0, over_exposed_above_share=1, low_contrast_below_levels=0,
+    near_uniform_below_levels=0, back_lit_above_share=1, tiny_above_enlargement=1000,
+    extreme_aspect_above_ratio=1e6, bordered_above_share=1,
+)  # fmt: skip
+"""Test pictures are tiny and plain: only the tests of the flags want to hear of it."""
+RULES = PictureRules(image_size_px=64, thumbnail_px=32, max_pixels=4_000_000, quality=ANYTHING_GOES)
 SVG = b'<?xml version="1.0"?>\n<!-- drawn -->\n<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
 HOSTILE_NAMES = (
     "../../etc/passwd", "..\\..\\boot.ini", "/dev/null", "a\"b'c`d.png", "<img src=x onerror=alert(1)>.png",
@@ -26,6 +35,24 @@ def noise(width: int, height: int, seed: int = 0) -> Image.Image:
     """A picture like no other: one per seed."""
     pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
     return Image.fromarray(pixels)
+
+
+def photos(width: int, height: int, count: int) -> Iterator[Image.Image]:
+    """Pictures with the spectrum of photographs (1/f), so that they cost codecs what photographs do."""
+    side = math.isqrt(count) + 1  # each is another window on one scene
+    rows, columns = height + side, width + side
+    chance = np.random.default_rng(0)
+    falloff = np.hypot(np.fft.fftfreq(rows)[:, None], np.fft.rfftfreq(columns)[None, :]).clip(1 / rows) ** -1.25
+    planes = []
+    for _ in range(3):
+        plane = np.fft.irfft2(np.fft.rfft2(chance.standard_normal((rows, columns))) * falloff, (rows, columns))
+        planes.append((plane / plane.std()).astype(np.float32))
+    shared, red, blue = planes
+    pixels = np.stack([shared + red / 4, shared, shared + blue / 4], axis=2) * 45 + 118
+    scene = Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
+    for number in range(count):
+        left, top = number % side, number // side
+        yield scene.crop((left, top, left + width, top + height))
 
 
 def corners(width: int = 40, height: int = 20) -> Image.Image:
@@ -59,6 +86,23 @@ def with_orientation(image: Image.Image, orientation: int, image_format: str, **
     return encoded(image, image_format, exif=exif, **options)
 
 
+def heic(image: Image.Image, **options: Any) -> bytes:
+    """A HEIC file; ``tile_size`` writes a grid of tiles, as phones do."""
+    import pillow_heif  # only tests write HEIC
+
+    sink = io.BytesIO()
+    pillow_heif.from_pillow(image).save(sink, **options)
+    return sink.getvalue()
+
+
+def heic_of_stated_size(image: Image.Image, width: int, height: int, **options: Any) -> bytes:
+    """A HEIC whose header states another size than the picture has."""
+    true = struct.pack(">II", *image.size)
+    data = heic(image, **options)
+    assert b"ispe\0\0\0\0" + true in data
+    return data.replace(b"ispe\0\0\0\0" + true, b"ispe\0\0\0\0" + struct.pack(">II", width, height))
+
+
 def png_chunk(kind: bytes, data: bytes) -> bytes:
     """One chunk of a PNG file."""
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -80,12 +124,12 @@ def webp_bomb() -> bytes:
     return b"RIFF" + struct.pack("<I", len(body)) + body
 
 
-def animated_gif(frames: int = 5) -> bytes:
-    """A few frames of different colours."""
-    pictures = [Image.new("P", (30, 20), number) for number in range(frames)]
-    for picture in pictures:
-        picture.putpalette([255, 0, 0, 0, 255, 0, 0, 0, 255, 9, 9, 9, 7, 7, 7])
-    return encoded(pictures[0], "GIF", save_all=True, append_images=pictures[1:], duration=50)
+def animated(image_format: str, frames: int = 3) -> bytes:
+    """Frames, or pages, of different colours; red first."""
+    colours = ("red", "lime", "blue", "gray", "white")[:frames]
+    pictures = [Image.new("RGB", (64, 48), colour) for colour in colours]
+    options = {} if image_format == "TIFF" else {"duration": 50}
+    return encoded(pictures[0], image_format, save_all=True, append_images=pictures[1:], **options)
 
 
 def bad_input() -> dict[str, tuple[bytes, RejectCode]]:
@@ -102,7 +146,7 @@ def bad_input() -> dict[str, tuple[bytes, RejectCode]]:
         "a cut PNG": (png[: len(png) // 2], RejectCode.DAMAGED),
         "a PNG's first bytes": (png[:20], RejectCode.DAMAGED),
         "a cut WebP": (encoded(noise(60, 60), "WEBP")[:100], RejectCode.DAMAGED),
-        "a cut GIF": (animated_gif()[:15], RejectCode.DAMAGED),
+        "a cut GIF": (animated("GIF")[:15], RejectCode.DAMAGED),
         "a cut BMP": (encoded(noise(60, 60), "BMP")[:500], RejectCode.DAMAGED),
         "a cut TIFF": (encoded(noise(60, 60), "TIFF")[:500], RejectCode.DAMAGED),
         "a PNG bomb": (png_bomb(40_000, 40_000), RejectCode.TOO_MANY_PIXELS),
@@ -112,8 +156,17 @@ def bad_input() -> dict[str, tuple[bytes, RejectCode]]:
         "a bare SVG": (b"\xef\xbb\xbf  <svg/>", RejectCode.UNSUPPORTED_FORMAT),
         "a PDF": (b"%PDF-1.7\n1 0 obj\n", RejectCode.UNSUPPORTED_FORMAT),
         "PostScript": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", RejectCode.UNSUPPORTED_FORMAT),
-        "a HEIC": (b"\x00\x00\x00\x18ftypheic" + bytes(40), RejectCode.UNSUPPORTED_FORMAT),
+        "a HEIC's first bytes": (b"\x00\x00\x00\x18ftypheic" + bytes(40), RejectCode.DAMAGED),
+        "a cut HEIC": (heic(noise(64, 64))[:-500], RejectCode.DAMAGED),
+        "a cut AVIF": (encoded(noise(64, 64), "AVIF")[:-500], RejectCode.DAMAGED),
+        "a HEIC bomb": (heic_of_stated_size(noise(64, 64), 30_000, 30_000), RejectCode.TOO_MANY_PIXELS),
+        "a HEIC grid bomb": (
+            heic_of_stated_size(noise(200, 130), 30_000, 30_000, tile_size=64), RejectCode.TOO_MANY_PIXELS,
+        ),
+        "a video": (b"\x00\x00\x00\x18ftypisom" + bytes(40), RejectCode.UNSUPPORTED_FORMAT),
+        "a QuickTime video": (b"\x00\x00\x00\x14ftypqt  " + bytes(40), RejectCode.UNSUPPORTED_FORMAT),
         "a Photoshop file": (b"8BPS\x00\x01" + bytes(40), RejectCode.UNSUPPORTED_FORMAT),
         "a Netpbm": (b"P6 2 2 255\n" + bytes(12), RejectCode.UNSUPPORTED_FORMAT),
+        "Lab samples": (encoded(Image.new("LAB", (9, 9)), "TIFF"), RejectCode.UNSUPPORTED_FORMAT),
         "float samples": (encoded(Image.new("F", (9, 9)), "TIFF"), RejectCode.UNSUPPORTED_FORMAT),
     }

@@ -39,13 +39,14 @@ def class_rows(label: str, count: int, first: int = 0, **columns: Any) -> list[S
 def one_row(draw: st.DrawFn, number: int) -> SnapshotRow:
     """Any state of image ``number``; groups and guests are few, so that images share them."""
     label = draw(st.sampled_from(["a", "b", "c", None]))
-    kind = draw(st.sampled_from([LabelKind.CLASS] * 8 + [LabelKind.UNKNOWN])) if label else None
+    kind = draw(st.sampled_from([LabelKind.CLASS] * 12 + list(LabelKind))) if label else None
     own = image_name(number)
     shared = st.integers(0, 12).map(lambda group: image_name(1000 + group))
     return snapshot_row(
         number, label, label_kind=kind,
         source=draw(st.sampled_from([Source.REAL, Source.REAL, Source.STAGED, Source.SYNTHETIC])),
         group=draw(st.just(own) | shared), guest=draw(st.sampled_from([None, None, "ann", "bob"])),
+        visit=draw(st.sampled_from([None] * 6 + ["morning", "evening"])),
         near_duplicate_of=draw(st.sampled_from([None] * 9 + [image_name(0)])),
         benchmark=draw(st.sampled_from([None] * 12 + ["difficult"])),
     )  # fmt: skip
@@ -53,6 +54,17 @@ def one_row(draw: st.DrawFn, number: int) -> SnapshotRow:
 
 @st.composite
 def libraries_of_rows(draw: st.DrawFn, numbers: int = 40) -> list[SnapshotRow]:
-    """Some of ``numbers`` images in any state."""
+    """Some of ``numbers`` images in any state, under any merge of their labels."""
     chosen = draw(st.lists(st.integers(0, numbers - 1), unique=True))
-    return [draw(one_row(number)) for number in chosen]
+    rows = [draw(one_row(number)) for number in chosen]
+    merged = draw(
+        st.none() | st.fixed_dictionaries({label: st.sampled_from([label, "ab", "all"]) for label in "abc"})
+    )
+    if merged is None:  # packed before there were classes
+        return rows
+    return [
+        row.model_copy(update={"class_name": merged[str(row.label)]})
+        if row.label_kind is LabelKind.CLASS
+        else row
+        for row in rows
+    ]

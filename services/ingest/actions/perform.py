@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from contracts.commands import AssignLabel
+from contracts import commands
 from contracts.message import Message
-from services.ingest.actions import labels
+from services.ingest.actions import benchmarks, classes, double_checks, labels, opinions
 from services.ingest.domain.faults import ActionRefused
 from services.ingest.domain.text import storable
 from services.ingest.store import requests
@@ -19,8 +19,27 @@ Outcome = dict[str, Any]
 
 Action = Callable[[Unit, Any, datetime], Outcome]
 
+
+def _queue(unit: Unit, request: Message, _at: datetime) -> Outcome:
+    """Long work, asked for over HTTP: it is done when its message is heard, like any that was sent as one."""
+    unit.emit(request)
+    return {"queued": True}
+
+
 ACTIONS: Mapping[type[Message], Action] = {
-    AssignLabel: labels.assign,
+    commands.AssignLabel: labels.assign,
+    commands.AssignLabels: labels.assign_many,
+    commands.UndoLabels: labels.undo,
+    commands.GiveOpinion: opinions.give_opinion,
+    commands.RequestDoubleCheck: double_checks.request_double_check,
+    commands.CloseDoubleCheck: double_checks.double_checked,
+    commands.AssignBenchmark: benchmarks.assign_benchmark,
+    commands.MergeClasses: classes.change_taxonomy,
+    commands.SplitClass: classes.change_taxonomy,
+    commands.RenameClass: classes.change_taxonomy,
+    commands.UndoTaxonomy: classes.change_taxonomy,
+    commands.RequestSnapshot: _queue,
+    commands.RequestReconcile: _queue,
 }
 
 

@@ -6,8 +6,9 @@ import asyncio
 import io
 import multiprocessing
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
+from typing import TypeVar
 
 from pebble import ProcessExpired, ProcessPool
 from PIL import Image
@@ -18,6 +19,7 @@ from services.ingest.domain.faults import DecoderBroken
 from services.ingest.domain.picture import Normalised, PictureRules, Rejection
 
 Decoded = Normalised | Rejection
+T = TypeVar("T")
 
 CHUNK_FILES = 16  # half a batch, so that two processes share it
 CHUNK_BYTES = 512 * 1024  # past this the pipe and the process cost nothing beside the decoding
@@ -46,8 +48,8 @@ class Decoder:
         Raises:
             DecoderBroken: the processes themselves fail; try again later.
         """
-        chunks = await asyncio.gather(*(self._decode_chunk(chunk) for chunk in _chunks(files)))
-        return [result for chunk in chunks for result in chunk]
+        decoded = await asyncio.gather(*(self._decode_chunk(chunk) for chunk in chunks(files, len)))
+        return [result for chunk in decoded for result in chunk]
 
     async def close(self) -> None:
         """Stop the processes."""
@@ -134,15 +136,16 @@ def _crashed(exit_code: int | None) -> Rejection:
     )
 
 
-def _chunks(files: Sequence[bytes]) -> Iterator[list[bytes]]:
-    chunk: list[bytes] = []
+def chunks(items: Sequence[T], size_bytes: Callable[[T], int]) -> Iterator[list[T]]:
+    """The items in as many calls as decoding them takes."""
+    chunk: list[T] = []
     size = 0
-    for data in files:
-        if chunk and (len(chunk) == CHUNK_FILES or size + len(data) > CHUNK_BYTES):
+    for item in items:
+        if chunk and (len(chunk) == CHUNK_FILES or size + size_bytes(item) > CHUNK_BYTES):
             yield chunk
             chunk, size = [], 0
-        chunk.append(data)
-        size += len(data)
+        chunk.append(item)
+        size += size_bytes(item)
     if chunk:
         yield chunk
 

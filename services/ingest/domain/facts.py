@@ -5,8 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from contracts.events import ImageAccepted, ImageLabelled, ImageRejected, ImageRelabelled, ImageRepeated
-from contracts.values import ImageId, ObjectRef
+from contracts.events import (
+    ImageAccepted,
+    ImageFlagged,
+    ImageLabelled,
+    ImageRejected,
+    ImageRelabelled,
+    ImageRepeated,
+    ImageUnlabelled,
+)
+from contracts.values import ImageId, ObjectRef, Suggestion
+from services.ingest.domain.benchmarks import benchmark_name
 from services.ingest.domain.intake import Accepted, Rejected, Repeated
 from services.ingest.domain.labels import LabelChange
 
@@ -21,13 +30,15 @@ class PictureObjects:
 
 @dataclass(frozen=True)
 class LabelFact:
-    """A label change with who made it, when and why."""
+    """A label change with who made it, when, why, together with what, and what a model had offered."""
 
     image_id: ImageId
     change: LabelChange
     by: str
     at: datetime
     reason: str | None = None
+    change_id: str | None = None
+    suggestion: Suggestion | None = None
 
 
 def accepted(outcome: Accepted, objects: PictureObjects, at: datetime) -> ImageAccepted:
@@ -47,8 +58,21 @@ def accepted(outcome: Accepted, objects: PictureObjects, at: datetime) -> ImageA
         source=upload.source,
         guest=upload.guest,
         taken_at=upload.taken_at,
-        benchmark=upload.benchmark,
+        benchmark=benchmark_name(upload.benchmark),
         accepted_at=at,
+        visit=upload.visit,
+        tags=upload.tags,
+        upstream_id=upload.upstream_id,
+        quality=picture.quality,
+    )
+
+
+def flagged(outcome: Accepted, at: datetime) -> ImageFlagged | None:
+    """What may be wrong with the new image; None when nothing is."""
+    if not outcome.picture.flags:
+        return None
+    return ImageFlagged(
+        image_id=outcome.upload.object.sha256, revision=1, flags=outcome.picture.flags, flagged_at=at
     )
 
 
@@ -76,18 +100,21 @@ def rejected(outcome: Rejected, at: datetime) -> ImageRejected:
     )
 
 
-def labelled(fact: LabelFact) -> ImageLabelled:
-    """The image has its first label, or another one than before."""
+def labelled(fact: LabelFact) -> ImageLabelled | ImageUnlabelled:
+    """The image has its first label, another one than before, or none any more."""
     change = fact.change
+    shared = {
+        "image_id": fact.image_id,
+        "revision": change.revision,
+        "by": fact.by,
+        "reason": fact.reason,
+        "change_id": fact.change_id,
+    }
+    if change.text is None:
+        return ImageUnlabelled(**shared, previous_label=change.previous, unlabelled_at=fact.at)
     told = ImageLabelled(
-        image_id=fact.image_id,
-        revision=change.revision,
-        label=change.text,
-        kind=change.kind,
-        by=fact.by,
-        reason=fact.reason,
-        labelled_at=fact.at,
+        **shared, label=change.text, kind=change.kind, labelled_at=fact.at, suggestion=fact.suggestion
     )
     if change.previous is None:
         return told
-    return ImageRelabelled(**told.model_dump(), previous_label=change.previous)
+    return ImageRelabelled(**dict(told), previous_label=change.previous)

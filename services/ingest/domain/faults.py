@@ -16,7 +16,7 @@ class ImageNotYetKnown(IngestFault):
 
 
 class ActionRefused(IngestFault):
-    """What was asked cannot be done, however often; ``status`` is HTTP's for it (404, 409 or 422)."""
+    """What was asked cannot be done, however often; ``status`` is HTTP's for it (404, 409, 413 or 422)."""
 
     def __init__(self, status: int, detail: str) -> None:
         super().__init__(detail)

@@ -6,6 +6,8 @@ import hashlib
 
 from PIL import Image
 
+from services.ingest.domain.colour import SPACES, to_srgb
+
 ORIENTATION_TAG = 0x0112
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -37,25 +39,35 @@ def orientation(image: Image.Image) -> int:
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """RGB pixels of a loaded image: alpha lies on black, 16-bit samples keep their high byte.
+    """Pixels of a loaded image as sRGB: alpha lies on black, 16-bit samples keep their high byte.
 
     Raises:
         NoAgreedRange: 32-bit integer, floating-point or Lab samples.
     """
+    plain, alpha = _without_alpha(image)
+    rgb = to_srgb(plain, image.info.get("icc_profile"))
+    if alpha is None:
+        return rgb
+    black = Image.new("RGB", image.size)
+    black.paste(rgb, mask=alpha)
+    return black
+
+
+def _without_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
+    """Pixels of mode L, RGB or CMYK, whatever a colour profile may belong to, and the opacity apart."""
     if image.mode in HIGH_BYTE:
         # Pillow's own conversion clips at 255 and so turns most 16-bit pictures white.
         samples = image.tobytes()[HIGH_BYTE[image.mode] :: 2]
-        return Image.frombytes("L", image.size, samples).convert("RGB")
+        return Image.frombytes("L", image.size, samples), None
     if image.mode in ("I", "F", "LAB"):
         raise NoAgreedRange(
             f"pixels of mode {image.mode!r} have no agreed range; save them with 8 or 16 bits"
         )
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
-        black = Image.new("RGB", image.size)
-        black.paste(rgba, mask=rgba.getchannel("A"))
-        return black
-    return image if image.mode == "RGB" else image.convert("RGB")
+        plain = image.getchannel("L") if image.mode == "LA" else rgba.convert("RGB")
+        return plain, rgba.getchannel("A")
+    return (image if image.mode in SPACES else image.convert("RGB")), None
 
 
 def pixel_digest(image: Image.Image, source_size: tuple[int, int]) -> str:

@@ -16,6 +16,11 @@ ACCEPTED = (
     (b"II+\x00", "TIFF"),
     (b"MM\x00+", "TIFF"),
 )
+HEIF_BRANDS = frozenset((
+    b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1",
+))  # fmt: skip
+AVIF_BRANDS = frozenset((b"avif", b"avis"))
+SHARED_BRANDS = frozenset((b"mif1", b"msf1"))  # they say how the file is laid out, not what codec it holds
 REFUSED = (
     (b"%PDF", "PDF"),
     (b"%!PS", "PostScript"),
@@ -32,6 +37,7 @@ REFUSED = (
     (b"gimp xcf", "GIMP"),
     (b"v/1\x01", "OpenEXR"),
 )
+REMEDY = "save it as JPEG, PNG, WebP, HEIC, AVIF, GIF, BMP or TIFF"
 SVG_WINDOW_BYTES = 4096  # an XML prologue with a licence comment fits well within
 WEBP_HEADER_BYTES = 30
 
@@ -40,20 +46,38 @@ def recognise(data: bytes) -> str | Rejection:
     """Pillow's name of an accepted format, or why the bytes cannot be an accepted picture."""
     if not data:
         return Rejection(RejectCode.EMPTY, "the file has no bytes; upload it again")
+    name = _accepted(data)
+    if name is not None:
+        return name
+    refused = _refused(data)
+    if refused is not None:
+        return Rejection(RejectCode.UNSUPPORTED_FORMAT, f"{refused} is not accepted; {REMEDY}")
+    return Rejection(
+        RejectCode.NOT_AN_IMAGE, f"the file begins with {data[:16]!r}, which no known image format does"
+    )
+
+
+def _accepted(data: bytes) -> str | None:
     for magic, name in ACCEPTED:
         if data.startswith(magic):
             return name
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "WEBP"
-    refused = _refused(data)
-    if refused is not None:
-        return Rejection(
-            RejectCode.UNSUPPORTED_FORMAT,
-            f"{refused} is not accepted; save it as JPEG, PNG, WebP, GIF, BMP or TIFF",
-        )
-    return Rejection(
-        RejectCode.NOT_AN_IMAGE, f"the file begins with {data[:16]!r}, which no known image format does"
-    )
+    if data[4:8] == b"ftyp":
+        return _iso_media(data)
+    return None
+
+
+def _iso_media(data: bytes) -> str | None:
+    """AVIF or HEIF by the brands of the file type box (ISO/IEC 14496-12 section 4.3), else None."""
+    major = data[8:12]
+    if major in AVIF_BRANDS:
+        return "AVIF"
+    if major not in HEIF_BRANDS:
+        return None
+    box_bytes = min(int.from_bytes(data[:4]), 256)  # a box names a handful of brands
+    compatible = {data[at : at + 4] for at in range(16, box_bytes, 4)}
+    return "AVIF" if major in SHARED_BRANDS and compatible & AVIF_BRANDS else "HEIF"
 
 
 def _refused(data: bytes) -> str | None:
@@ -61,7 +85,7 @@ def _refused(data: bytes) -> str | None:
         if data.startswith(magic):
             return name
     if data[4:8] == b"ftyp":
-        return f"an ISO media file of brand {data[8:12].decode('latin-1')!r} (HEIC, AVIF, video)"
+        return f"an ISO media file of brand {data[8:12].decode('latin-1')!r} (a video or sound)"
     if data[:1] == b"P" and data[1:2] in b"1234567" and data[2:3] in b" \t\r\n":
         return "Netpbm"
     head = data[:SVG_WINDOW_BYTES].lstrip(b"\xef\xbb\xbf \t\r\n").lower()

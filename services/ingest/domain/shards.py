@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from contracts.manifests import ShardPlace
+from contracts.values import ImageId
 from services.ingest.domain.state import LibraryImage
 
+SHARD_VERSION = 1  # raise it when the same members are to give other bytes
 BLOCK_BYTES = 512
 RECORD_BYTES = 20 * BLOCK_BYTES  # tar's default blocking; the file ends on a whole record
 MEMBER_MODE = 0o644
@@ -16,21 +19,55 @@ MAX_MEMBER_BYTES = 8**11 - 1  # eleven octal digits
 
 @dataclass(frozen=True)
 class Shard:
-    """One tar file: its object key, its members in order, and where each one's bytes lie."""
+    """One tar file: its object key, its members in order, and the offset of each one's bytes."""
 
     key: str
     members: tuple[LibraryImage, ...]
-    places: tuple[ShardPlace, ...]
+    offsets: tuple[int, ...]
     size_bytes: int
 
 
-def plan(images: Sequence[LibraryImage], snapshot_id: str, shard_images: int) -> list[Shard]:
-    """Shards of at most ``shard_images`` members; ``images`` are sorted by image id."""
-    starts = range(0, len(images), shard_images)
-    return [
-        _shard(f"{snapshot_id}/shard-{number:05d}.tar", images[start : start + shard_images])
-        for number, start in enumerate(starts)
-    ]
+def appended(new: Iterable[ImageId], last: tuple[int, int] | None, shard_images: int) -> dict[ImageId, int]:
+    """Shard number of each new image: the last shard is filled up, then new ones are begun.
+
+    ``last`` is the number of the last shard and how many images it has, None when there is no shard.
+    Full shards get nothing, so they stay the objects they are.
+    """
+    number, held = last or (0, 0)
+    numbers: dict[ImageId, int] = {}
+    for image_id in sorted(new):
+        if held >= shard_images:
+            number, held = number + 1, 0
+        numbers[image_id] = number
+        held += 1
+    return numbers
+
+
+def plan(images: Iterable[LibraryImage]) -> list[Shard]:
+    """The shards that the images' numbers make, each sorted by image id."""
+    members: Mapping[int, list[LibraryImage]] = defaultdict(list)
+    for image in images:
+        members[image.shard_number].append(image)
+    return [_shard(sorted(members[number], key=lambda image: image.image_id)) for number in sorted(members)]
+
+
+def contents(shard: Shard, pngs: Iterable[bytes]) -> Iterator[bytes]:
+    """The bytes of the shard in pieces, out of its members' bytes in their order.
+
+    Raises:
+        ValueError: a member has another size than planned, or there are too few or too many.
+    """
+    for image, png in zip(shard.members, pngs, strict=True):
+        if len(png) != image.normalised.size:
+            raise ValueError(
+                f"image {image.image_id} has {len(png)} bytes, and its place in shard {shard.key} is "
+                f"{image.normalised.size} bytes; restore the normalised picture"
+            )
+        yield header(member_name(image), len(png))
+        yield png
+        yield bytes(padding(len(png)))
+    end = shard.offsets[-1] + shard.members[-1].normalised.size
+    yield bytes(shard.size_bytes - end - padding(end))
 
 
 def member_name(image: LibraryImage) -> str:
@@ -71,14 +108,16 @@ def padding(size_bytes: int) -> int:
     return -size_bytes % BLOCK_BYTES
 
 
-def _shard(key: str, images: Sequence[LibraryImage]) -> Shard:
-    places = []
+def _shard(images: Sequence[LibraryImage]) -> Shard:
+    digest = hashlib.sha256(f"{SHARD_VERSION}\n".encode())
+    offsets = []
     position = 0
     for image in images:
-        position += BLOCK_BYTES
         size = image.normalised.size
-        places.append(ShardPlace(shard=key, offset=position, size=size, sha256=image.normalised.sha256))
+        digest.update(f"{image.image_id} {image.normalised.sha256} {size}\n".encode())
+        position += BLOCK_BYTES
+        offsets.append(position)
         position += size + padding(size)
     position += 2 * BLOCK_BYTES  # end of archive
     position += -position % RECORD_BYTES
-    return Shard(key, tuple(images), tuple(places), position)
+    return Shard(f"shards/{digest.hexdigest()[:32]}.tar", tuple(images), tuple(offsets), position)

@@ -16,9 +16,17 @@ def storable(message: M) -> M:
 
     Everything else (markup, quotes, ``../``, emoji) is kept as it came; what shows it escapes it.
     """
-    changed = {
-        name: value.replace(NUL, "\N{REPLACEMENT CHARACTER}")
-        for name, value in message
-        if isinstance(value, str) and NUL in value
-    }
+    changed = {name: _storable(value) for name, value in message if _has_nul(value)}
     return message.model_copy(update=changed) if changed else message
+
+
+def _has_nul(value: object) -> bool:
+    if isinstance(value, tuple):
+        return any(_has_nul(item) for item in value)
+    return isinstance(value, str) and NUL in value
+
+
+def _storable(value: object) -> object:
+    if isinstance(value, tuple):
+        return tuple(_storable(item) for item in value)
+    return value.replace(NUL, "\N{REPLACEMENT CHARACTER}") if isinstance(value, str) else value

@@ -8,14 +8,17 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 from pydantic import TypeAdapter, ValidationError
+from sqlalchemy.exc import IntegrityError
 
 from contracts.message import Message
-from services.ingest.actions.perform import ACTIONS, perform
+from services.ingest.actions.perform import ACTIONS, Outcome, perform
 from services.ingest.domain.faults import ActionRefused
 from services.ingest.http.readable import readable
 from services.runtime.database import Database
 
 BODY: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
+MAX_BODY_BYTES = 2**20
+"""Ten times the largest command: 1,000 image ids and a reason."""
 BY_NAME = {kind.name: kind for kind in ACTIONS}
 
 
@@ -25,12 +28,28 @@ def router(database: Database) -> APIRouter:
 
     @routes.post("/{name}")
     async def act(name: str, request: Request) -> dict[str, Any]:
-        command = _command(name, await request.body())
-        at = datetime.now(UTC)
-        outcome = await database.run(lambda unit: perform(unit, command, at))
-        return {"request_id": getattr(command, "request_id"), **outcome}  # noqa: B009
+        command = _command(name, await _body(request))
+        return {"request_id": getattr(command, "request_id"), **await _outcome(database, command)}  # noqa: B009
 
     return routes
+
+
+async def _outcome(database: Database, command: Message) -> Outcome:
+    at = datetime.now(UTC)
+    try:
+        return await database.run(lambda unit: perform(unit, command, at))
+    except IntegrityError:
+        # Another replica did the same request at the same moment: its outcome is told again.
+        return await database.run(lambda unit: perform(unit, command, at))
+
+
+async def _body(request: Request) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            raise ActionRefused(413, f"the command is larger than {MAX_BODY_BYTES} bytes; split it")
+    return bytes(body)
 
 
 def _command(name: str, body: bytes) -> Message:

@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 from fastapi import Depends, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
 from services.ingest.domain.faults import ActionRefused, ImageNotYetKnown
-from services.ingest.http import actions, uploads
+from services.ingest.http import (
+    actions,
+    benchmarks,
+    classes,
+    library,
+    snapshots,
+    taxonomy,
+    upload_states,
+    uploads,
+)
 from services.ingest.http.authorisation import token_required
+from services.ingest.http.readable import shown
 from services.ingest.reception.multipart import UploadRefused
 from services.ingest.reception.posted import Reception
 from services.ingest.settings import IngestSettings
 from services.runtime.database import Database
+from services.runtime.objectstore import ObjectStore
 
 
-def create_http(reception: Reception, database: Database, settings: IngestSettings) -> FastAPI:
+def create_http(
+    reception: Reception, database: Database, settings: IngestSettings, store: ObjectStore
+) -> FastAPI:
     """The application; every route wants the token."""
     app = FastAPI(
         title="Menagerie ingest",
@@ -23,7 +37,13 @@ def create_http(reception: Reception, database: Database, settings: IngestSettin
         dependencies=[Depends(token_required(settings))],
     )
     app.include_router(uploads.router(reception, settings))
+    app.include_router(upload_states.router(database))
     app.include_router(actions.router(database))
+    app.include_router(benchmarks.router(database))
+    app.include_router(taxonomy.router(database))
+    app.include_router(classes.router(database, store))
+    app.include_router(snapshots.router(database))
+    app.include_router(library.router(database, store, settings))
 
     @app.exception_handler(UploadRefused)
     async def refuse(_request: Request, refused: UploadRefused) -> JSONResponse:
@@ -33,6 +53,10 @@ def create_http(reception: Reception, database: Database, settings: IngestSettin
     @app.exception_handler(ActionRefused)
     async def decline(_request: Request, refused: ActionRefused) -> JSONResponse:
         return JSONResponse({"detail": str(refused)}, refused.status)
+
+    @app.exception_handler(RequestValidationError)
+    async def correct(_request: Request, invalid: RequestValidationError) -> JSONResponse:
+        return JSONResponse({"detail": shown(invalid.errors())}, 422)
 
     @app.exception_handler(ImageNotYetKnown)
     async def postpone(_request: Request, fault: ImageNotYetKnown) -> JSONResponse:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import shutil
-import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-SPOOL_BYTES = 256 * 1024  # 64 files of this size in memory are 16 MiB per request
+from services.ingest.reception.spool import FileTooLarge, SpooledFile
+
 META_BYTES = 1024 * 1024  # 64 entries of 16 KiB
 PART_HEADER_BYTES = 8 * 1024
 
@@ -33,17 +31,6 @@ class UploadLimits:
     request_bytes: int
 
 
-@dataclass
-class FilePart:
-    """One file of the form: in ``data``, or once it is larger than the spool in ``path``."""
-
-    file_name: str
-    data: bytearray = field(default_factory=bytearray)
-    path: Path | None = None
-    size: int = 0
-    sha256: str = ""
-
-
 class UploadForm:
     """Feed it the body, then read ``files`` and ``meta``; ``close`` removes what it spooled."""
 
@@ -52,18 +39,16 @@ class UploadForm:
         boundary = options.get(b"boundary")
         if kind != b"multipart/form-data" or not boundary:
             raise UploadRefused(415, "send multipart/form-data with fields 'meta' and 'files'")
-        self.files: list[FilePart] = []
+        self.files: list[SpooledFile] = []
         self.meta = bytearray()
         self._limits = limits
         self._work_dir = work_dir
-        self._folder: Path | None = None
         self._received = 0
         self._ended = False
         self._headers: dict[bytes, bytes] = {}
         self._header = (bytearray(), bytearray())
         self._header_bytes = 0
-        self._file: FilePart | None = None
-        self._digest = hashlib.sha256()
+        self._file: SpooledFile | None = None
         self._parser = MultipartParser(boundary, {
             "on_part_begin": self._part_begin, "on_part_data": self._part_data, "on_part_end": self._part_end,
             "on_header_field": self._header_field, "on_header_value": self._header_value,
@@ -86,6 +71,8 @@ class UploadForm:
             self._parser.write(chunk)
         except FormParserError as error:
             raise UploadRefused(400, f"the multipart body is malformed: {error}") from error
+        except FileTooLarge as error:
+            raise UploadRefused(413, str(error)) from error
 
     def finish(self) -> None:
         """The body is complete.
@@ -98,8 +85,8 @@ class UploadForm:
 
     def close(self) -> None:
         """Remove spooled files."""
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
+        for file in self.files:
+            file.close()
 
     def _part_begin(self) -> None:
         self._headers = {}
@@ -133,46 +120,24 @@ class UploadForm:
         elif name == b"files":
             if len(self.files) == self._limits.files:
                 raise UploadRefused(413, f"a request carries at most {self._limits.files} files; split it")
-            self._file = FilePart(options.get(b"filename", b"").decode("utf-8", "replace"))
-            self._digest = hashlib.sha256()
+            file_name = options.get(b"filename", b"").decode("utf-8", "replace")
+            self._file = SpooledFile(file_name, self._limits.file_bytes, self._work_dir)
             self.files.append(self._file)
         else:
             raise UploadRefused(422, f"field {name[:80]!r} is unknown; send 'meta' and 'files'")
 
     def _part_data(self, data: bytes, start: int, end: int) -> None:
         piece = data[start:end]
-        part = self._file
-        if part is None:
-            self.meta.extend(piece)
-            if len(self.meta) > META_BYTES:
-                raise UploadRefused(413, f"field 'meta' is larger than {META_BYTES} bytes; split the request")
+        if self._file is not None:
+            self._file.feed(piece)
             return
-        part.size += len(piece)
-        if part.size > self._limits.file_bytes:
-            raise UploadRefused(
-                413,
-                f"file {part.file_name[:200]!r} is larger than {self._limits.file_bytes} bytes; leave it out",
-            )
-        self._digest.update(piece)
-        part.data.extend(piece)
-        if len(part.data) > SPOOL_BYTES:
-            self._spill(part)
+        self.meta.extend(piece)
+        if len(self.meta) > META_BYTES:
+            raise UploadRefused(413, f"field 'meta' is larger than {META_BYTES} bytes; split the request")
 
     def _part_end(self) -> None:
         if self._file is not None:
-            if self._file.path is not None:
-                self._spill(self._file)
-            self._file.sha256 = self._digest.hexdigest()
+            self._file.finish()
 
     def _end(self) -> None:
         self._ended = True
-
-    def _spill(self, part: FilePart) -> None:
-        if self._folder is None:
-            self._work_dir.mkdir(parents=True, exist_ok=True)
-            self._folder = Path(tempfile.mkdtemp(dir=self._work_dir))
-        if part.path is None:
-            part.path = self._folder / str(len(self.files))
-        with part.path.open("ab") as file:
-            file.write(part.data)
-        part.data.clear()

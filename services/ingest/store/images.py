@@ -8,10 +8,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from contracts.events import ImageAccepted, ImageDeduplicated
+from contracts.events import ImageAccepted, ImageDeduplicated, ImageFlagged
 from contracts.values import ImageId
 from services.ingest.domain.faults import ImageNotYetKnown
-from services.ingest.store.tables import image
+from services.ingest.store.tables import image, image_flag
 
 
 def known_images(connection: sa.Connection, image_ids: Collection[ImageId]) -> frozenset[ImageId]:
@@ -40,8 +40,14 @@ def add_images(connection: sa.Connection, images: Sequence[tuple[ImageAccepted, 
             "original": item.original.model_dump(),
             "normalised": item.normalised.model_dump(),
             "thumbnail": item.thumbnail.model_dump(),
+            "width_px": item.width_px,
+            "height_px": item.height_px,
+            "image_format": item.image_format,
+            "quality": [measure.model_dump() for measure in item.quality],
             "source": item.source,
             "guest": item.guest,
+            "visit": item.visit,
+            "tags": list(item.tags),
             "benchmark": item.benchmark,
             "taken_at": None if item.taken_at is None else item.taken_at.astimezone(UTC),
             "accepted_at": item.accepted_at,
@@ -52,6 +58,17 @@ def add_images(connection: sa.Connection, images: Sequence[tuple[ImageAccepted, 
     ]
     if rows:
         connection.execute(sa.insert(image), rows)
+
+
+def add_flags(connection: sa.Connection, flagged: Sequence[ImageFlagged]) -> None:
+    """Keep the flags of images that this transaction added."""
+    rows = [
+        {"image_id": item.image_id, "flag": flag.flag, "value": flag.value, "threshold": flag.threshold}
+        for item in flagged
+        for flag in item.flags
+    ]
+    if rows:
+        connection.execute(sa.insert(image_flag), rows)
 
 
 def note_verdicts(connection: sa.Connection, verdicts: Sequence[ImageDeduplicated]) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from datetime import UTC
 from typing import Any
 
@@ -10,24 +11,36 @@ import sqlalchemy as sa
 
 from contracts.values import ImageId, LabelKind
 from services.ingest.domain.facts import LabelFact
-from services.ingest.domain.labels import ImageLabel
+from services.ingest.domain.labels import ImageLabel, LabelChange
+from services.ingest.store.pages import pages
 from services.ingest.store.tables import image, label_change
 
 
-def lock_labels(connection: sa.Connection, image_ids: Collection[ImageId]) -> dict[ImageId, ImageLabel]:
+def lock_labels(connection: sa.Connection, image_ids: Iterable[ImageId]) -> dict[ImageId, ImageLabel]:
     """Labels of the images that are known, locked until the transaction ends."""
-    query = (
-        sa.select(image.c.image_id, image.c.label, image.c.label_kind, image.c.label_revision)
-        .where(image.c.image_id.in_(image_ids))
-        .order_by(image.c.image_id)
-        .with_for_update()
-    )
-    return {
-        row.image_id: ImageLabel(
-            row.label, None if row.label_kind is None else LabelKind(row.label_kind), row.label_revision
+    found: dict[ImageId, ImageLabel] = {}
+    for page in pages(image_ids):
+        query = (
+            sa.select(image.c.image_id, image.c.label, image.c.label_kind, image.c.label_revision)
+            .where(image.c.image_id.in_(page))
+            .order_by(image.c.image_id)
+            .with_for_update()
         )
-        for row in connection.execute(query)
-    }
+        for row in connection.execute(query):
+            found[row.image_id] = ImageLabel(row.label, _kind(row.label_kind), row.label_revision)
+    return found
+
+
+def ordered_together(connection: sa.Connection, change_id: str) -> dict[ImageId, list[LabelChange]]:
+    """The changes with that change id, by image."""
+    found: dict[ImageId, list[LabelChange]] = defaultdict(list)
+    for row in connection.execute(sa.select(label_change).where(label_change.c.change_id == change_id)):
+        found[row.image_id].append(
+            LabelChange(
+                row.revision, row.previous_label, _kind(row.previous_kind), row.label, _kind(row.label_kind)
+            )
+        )
+    return found
 
 
 def write_labels(connection: sa.Connection, facts: Sequence[LabelFact]) -> None:
@@ -52,9 +65,16 @@ def _change_row(fact: LabelFact) -> dict[str, Any]:
         "image_id": fact.image_id,
         "revision": fact.change.revision,
         "previous_label": fact.change.previous,
+        "previous_kind": fact.change.previous_kind,
         "label": fact.change.text,
         "label_kind": fact.change.kind,
         "changed_by": fact.by,
         "changed_at": fact.at.astimezone(UTC),
         "reason": fact.reason,
+        "suggestion": None if fact.suggestion is None else fact.suggestion.model_dump(),
+        "change_id": fact.change_id,
     }
+
+
+def _kind(kind: str | None) -> LabelKind | None:
+    return None if kind is None else LabelKind(kind)

@@ -22,7 +22,7 @@ upload = sa.Table(
     sa.Column("upstream_id", sa.Text, index=True),
     # The one outcome; null until it is settled.
     sa.Column("outcome", sa.Text),
-    sa.Column("same_as", sa.Text),
+    sa.Column("same_as", sa.Text, index=True),
     sa.Column("reject_code", sa.Text),
     sa.Column("detail", sa.Text),
     sa.Column("settled_at", TIME),
@@ -53,12 +53,12 @@ image = sa.Table(
     sa.Column("image_format", sa.Text),
     sa.Column("quality", sa.JSON),
     sa.Column("source", sa.Text, nullable=False),
-    sa.Column("guest", sa.Text),
-    sa.Column("visit", sa.Text),
+    sa.Column("guest", sa.Text, index=True),
+    sa.Column("visit", sa.Text, index=True),
     sa.Column("tags", sa.JSON),
     sa.Column("taken_at", TIME),
     sa.Column("accepted_at", TIME, nullable=False),
-    sa.Column("label", sa.Text, index=True),
+    sa.Column("label", sa.Text),
     sa.Column("label_kind", sa.Text),
     sa.Column("label_revision", sa.Integer, nullable=False),
     sa.Column("benchmark", sa.Text, index=True),
@@ -69,6 +69,8 @@ image = sa.Table(
     sa.Column("verdict_revision", sa.Integer, nullable=False),
     # The shard that holds it, counted from 0; null until a snapshot packs it for the first time.
     sa.Column("shard_number", sa.Integer, index=True),
+    sa.Index("ix_image_label", "label", "image_id"),
+    sa.Index("ix_image_verdict", "verdict", "image_id"),
 )
 
 image_flag = sa.Table(
@@ -78,7 +80,8 @@ image_flag = sa.Table(
     sa.Column("flag", sa.Text, primary_key=True),
     sa.Column("value", sa.Double, nullable=False),
     sa.Column("threshold", sa.Double, nullable=False),
-    sa.Index("ix_image_flag_flag", "flag"),
+    # In the order of pages, so that a page reads its own rows alone; the same for labels and verdicts.
+    sa.Index("ix_image_flag_flag", "flag", "image_id"),
 )
 
 # The label after the change; null when a first label was undone.
@@ -94,7 +97,7 @@ label_change = sa.Table(
     sa.Column("changed_by", sa.Text, nullable=False),
     sa.Column("changed_at", TIME, nullable=False),
     sa.Column("reason", sa.Text),
-    sa.Column("suggestion", sa.JSON),
+    sa.Column("suggestion", sa.JSON(none_as_null=True)),
     sa.Column("change_id", sa.Text, index=True),
 )
 
@@ -121,6 +124,7 @@ double_check = sa.Table(
     # The split that asked for it: undoing the split closes it again.
     sa.Column("taxonomy_version", sa.Integer),
     sa.Column("verdict", sa.Text),
+    sa.Column("verdict_reason", sa.Text),
     sa.Column("checked_by", sa.Text),
     sa.Column("checked_at", TIME),
 )

@@ -7,16 +7,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
 from contracts.events import ImageUploaded
-from contracts.values import ImageId, ObjectRef
+from contracts.manifests import Buckets
+from contracts.values import ImageId
 from services.ingest.domain.intake import Accepted, Outcome, Rejected, Repeated
 from services.ingest.store.tables import upload
-from services.runtime.database import upsert
 
 
-def add_uploads(connection: sa.Connection, uploads: Iterable[ImageUploaded]) -> None:
-    """Note uploads; one that is already noted stays as it is."""
+def add_uploads(connection: sa.Connection, uploads: Iterable[ImageUploaded]) -> frozenset[str]:
+    """Note uploads; one that is already noted stays as it is. Returns the ids that are new."""
     rows = [
         {
             "upload_id": item.upload_id,
@@ -25,10 +26,22 @@ def add_uploads(connection: sa.Connection, uploads: Iterable[ImageUploaded]) -> 
             "file_name": item.file_name,
             "uploaded_by": item.uploaded_by,
             "uploaded_at": item.uploaded_at.astimezone(UTC),
+            "upstream_id": item.upstream_id,
         }
         for item in uploads
     ]
-    upsert(connection, upload, rows, update=[])
+    if not rows:
+        return frozenset()
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    rows.sort(key=lambda row: str(row["upload_id"]))  # one order in every replica: no deadlock
+    # Of two replicas that note an upload at once one is told that it is new; the other has waited.
+    statement = (
+        insert(upload)
+        .values(rows)
+        .on_conflict_do_nothing(index_elements=["upload_id"])
+        .returning(upload.c.upload_id)
+    )
+    return frozenset(connection.scalars(statement))
 
 
 def noted_uploads(connection: sa.Connection, upload_ids: Collection[str]) -> dict[str, ImageId]:
@@ -37,10 +50,14 @@ def noted_uploads(connection: sa.Connection, upload_ids: Collection[str]) -> dic
     return {row.upload_id: row.image_id for row in connection.execute(query)}
 
 
-def stored_objects(connection: sa.Connection, image_ids: Collection[ImageId]) -> dict[ImageId, ObjectRef]:
-    """Objects that earlier uploads of the same bytes put into the store."""
+def kept_by_content(connection: sa.Connection, image_ids: Collection[ImageId]) -> frozenset[ImageId]:
+    """Those of ``image_ids`` whose bytes an earlier upload put under their own digest."""
     query = sa.select(upload.c.image_id, upload.c.object).where(upload.c.image_id.in_(image_ids))
-    return {row.image_id: ObjectRef.model_validate(row.object) for row in connection.execute(query)}
+    return frozenset(
+        row.image_id
+        for row in connection.execute(query)
+        if (row.object["bucket"], row.object["key"]) == (Buckets.INCOMING, row.image_id)
+    )
 
 
 def settled_uploads(connection: sa.Connection, upload_ids: Collection[str], *, lock: bool) -> frozenset[str]:

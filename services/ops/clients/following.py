@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
+from pydantic import ValidationError
+
 from contracts.commands import RequestTraining
+from contracts.events import SnapshotProgressed
 from contracts.message import Message
+from services.ops.clients.bus import Bus
 from services.ops.clients.errors import OpsError
 from services.ops.clients.reads import Reporter
 from services.ops.clients.retry import poll
@@ -72,6 +78,31 @@ async def packed_snapshot(reporter: Reporter, request: Message, timeout_s: float
         timeout_s=timeout_s,
         request=request,
     )
+
+
+@asynccontextmanager
+async def packing_progress(
+    bus: Bus, request: Message, on_progress: Callable[[int, int], None]
+) -> AsyncIterator[None]:
+    """While it is open, ``on_progress`` hears how many images are packed of how many.
+
+    What is said while the broker is away is not heard: the next event tells all of it.
+    """
+    wanted = getattr(request, "request_id", None)
+
+    async def hear() -> None:
+        async for _, body in bus.follow(SnapshotProgressed.subject()):
+            with suppress(ValidationError):
+                said = SnapshotProgressed.model_validate_json(body)
+                if said.request_id == wanted:
+                    on_progress(said.images_done, said.images)
+
+    hearing = asyncio.create_task(hear())
+    try:
+        yield
+    finally:
+        hearing.cancel()
+        await asyncio.gather(hearing, return_exceptions=True)
 
 
 async def newest_snapshot(reporter: Reporter) -> Row:

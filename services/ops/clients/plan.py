@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
-from contracts.values import Source
+from contracts.values import LabelKind, Source
 from services.ops.clients.errors import OpsError
 from services.ops.clients.labels import FILE_NAME, LabelTable, checked_label, read_label_table
 from services.ops.clients.ulid import UlidSource
@@ -31,19 +31,30 @@ class PlannedFile:
     taken_at: datetime | None = None
     benchmark: str | None = None
     uploaded_by: str = "upload"
+    label_kind: LabelKind | None = None
+    visit: str | None = None
+    tags: tuple[str, ...] = ()
+    upstream_id: str | None = None
+    data: bytes | None = None
+    """The content where it is in memory already (a member of a tar); ``path`` is then never opened."""
 
-    def meta(self) -> dict[str, str | None]:
-        """The file's entry of the request's ``meta`` list."""
-        return {
+    def meta(self) -> dict[str, str | list[str]]:
+        """The file's entry of the request's ``meta`` list: what is said of it, nothing more."""
+        said: dict[str, str | list[str] | None] = {
             "upload_id": self.upload_id,
             "file_name": self.file_name,
             "label": self.label,
+            "label_kind": self.label_kind and self.label_kind.value,
             "source": self.source.value,
             "guest": self.guest,
+            "visit": self.visit,
             "taken_at": self.taken_at.isoformat() if self.taken_at else None,
+            "tags": list(self.tags) or None,
+            "upstream_id": self.upstream_id,
             "benchmark": self.benchmark,
             "uploaded_by": self.uploaded_by,
         }
+        return {name: value for name, value in said.items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -54,6 +65,9 @@ class UploadRules:
     benchmark: str | None = None
     unlabelled_fraction: float = 0.0
     uploaded_by: str = "upload"
+    guest: str | None = None
+    visit: str | None = None
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -97,22 +111,29 @@ def _plan_folder(root: Path, rules: UploadRules, ids: UlidSource) -> tuple[list[
         planned = _planned(root / name, name, ids.next(), rules)
         planned = _from_table(planned, name, table) if table else _from_folder(planned, name)
         if planned.label and withheld(name, rules.unlabelled_fraction):
-            planned = replace(planned, label=None)
+            planned = replace(planned, label=None, label_kind=None)
         files.append(planned)
     return files, table.missing(set(names)) if table else []
 
 
 def _planned(path: Path, name: str, upload_id: str, rules: UploadRules) -> PlannedFile:
-    # Names that are not UTF-8 come as lone surrogates, which no JSON reader takes.
-    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     return PlannedFile(
         path,
-        text[-NAME_MAX_CHARACTERS:],
+        told_name(name),
         upload_id,
         source=rules.source,
         benchmark=rules.benchmark,
         uploaded_by=rules.uploaded_by,
+        guest=rules.guest,
+        visit=rules.visit,
+        tags=rules.tags,
     )
+
+
+def told_name(name: str) -> str:
+    """A file's name as the library is told it: the end of a name that is too long."""
+    # Names that are not UTF-8 come as lone surrogates, which no JSON reader takes.
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")[-NAME_MAX_CHARACTERS:]
 
 
 def _from_table(planned: PlannedFile, name: str, table: LabelTable) -> PlannedFile:
@@ -120,7 +141,16 @@ def _from_table(planned: PlannedFile, name: str, table: LabelTable) -> PlannedFi
     if row is None:
         return planned
     return replace(
-        planned, label=row.label, source=row.source or planned.source, guest=row.guest, taken_at=row.taken_at
+        planned,
+        label=row.label,
+        label_kind=row.label_kind,
+        source=row.source or planned.source,
+        guest=row.guest or planned.guest,
+        visit=row.visit or planned.visit,
+        taken_at=row.taken_at,
+        tags=(*planned.tags, *(tag for tag in row.tags if tag not in planned.tags)),
+        upstream_id=row.upstream_id,
+        benchmark=row.benchmark or planned.benchmark,
     )
 
 

@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from contracts.commands import (
-    AssignLabel,
     RequestEvaluation,
     RequestExport,
     RequestIdentification,
@@ -35,13 +34,6 @@ def _made(message: type[M], /, **fields: Any) -> M:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         raise OpsError(f"{place} = {first['input']!r} cannot be used ({first['msg']}): correct it") from error
-
-
-def assign_label(image_id: str, label: str, kind: str | None, by: str, reason: str | None) -> AssignLabel:
-    """A label for an image."""
-    return _made(
-        AssignLabel, request_id=new_id(), image_id=image_id, label=label, kind=kind, by=by, reason=reason
-    )
 
 
 def request_snapshot(by: str) -> RequestSnapshot:

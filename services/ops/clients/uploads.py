@@ -6,7 +6,6 @@ import asyncio
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import httpx
 
@@ -80,7 +79,7 @@ class Uploader:
                     await self._send(client, batch, outcome)
                     on_sent(len(batch))
 
-            sizes = [_size(file.path) for file in files]
+            sizes = [_size(file) for file in files]
             try:
                 async with asyncio.TaskGroup() as group:
                     for batch in batches(files, sizes):
@@ -139,16 +138,20 @@ def _first(group: BaseExceptionGroup[OpsError]) -> str:
     return str(error)
 
 
-def _size(path: Path) -> int:
+def _size(file: PlannedFile) -> int:
+    if file.data is not None:
+        return len(file.data)
     try:
-        return path.stat().st_size
+        return file.path.stat().st_size
     except OSError as error:
-        raise OpsError(f"{path} cannot be read ({error.strerror}): put it back or leave it out") from error
+        raise OpsError(
+            f"{file.path} cannot be read ({error.strerror}): put it back or leave it out"
+        ) from error
 
 
 def _read(batch: Sequence[PlannedFile]) -> list[bytes]:
     try:
-        return [file.path.read_bytes() for file in batch]
+        return [file.path.read_bytes() if file.data is None else file.data for file in batch]
     except OSError as error:
         raise OpsError(
             f"{error.filename} cannot be read ({error.strerror}): put it back or leave it out"

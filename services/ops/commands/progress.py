@@ -9,8 +9,8 @@ from services.ops.clients.output import Output
 
 
 @contextmanager
-def counting(output: Output, what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A bar that the yielded function advances."""
+def counting(output: Output, what: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """A bar that the yielded function advances; it only counts when the total is not known."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -28,3 +28,14 @@ def waiting(output: Output, what: str) -> Iterator[None]:
     with Progress(*columns, console=output.console, transient=True) as progress:
         progress.add_task(what, total=None)
         yield
+
+
+@contextmanager
+def measuring(output: Output, what: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar that the yielded function sets to so many of so many; a spinner until it is first called."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=output.console, transient=True) as progress:
+        task = progress.add_task(what, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from services.ops.clients.bus import Bus
+    from services.ops.clients.library import Library
     from services.ops.clients.reads import Reporter
     from services.ops.stack.record import Connection
 
@@ -50,6 +51,16 @@ async def open_session(data_dir: Path | None) -> AsyncIterator[Session]:
         open_bus(stack.urls["nats"], stack.ops_password) as bus,
     ):
         yield Session(stack, reporter, bus)
+
+
+@asynccontextmanager
+async def open_ingest(data_dir: Path | None) -> AsyncIterator[Library]:
+    """The library of the running stack."""
+    from services.ops.clients.library import open_library
+
+    stack = find_stack(data_dir)
+    async with open_library(stack.urls["ingest"], stack.api_token) as library:
+        yield library
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

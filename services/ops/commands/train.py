@@ -61,6 +61,10 @@ def train(
     staged_cap: Annotated[
         int | None, typer.Option("--staged-cap", min=0, help="Staged and synthetic images fill up to this.")
     ] = None,
+    taxonomy_version: Annotated[
+        int | None,
+        typer.Option("--taxonomy-version", min=0, help="Classes of this version; default: the snapshot's."),
+    ] = None,
     throw_away: Annotated[
         bool, typer.Option("--throw-away", help="Only to find more images; never exported.")
     ] = False,
@@ -89,6 +93,7 @@ def train(
         minimum_per_class=minimum_per_class, maximum_per_class=maximum_per_class, staged_cap=staged_cap
     )
     fields = {"base": base, "options": options, "rules": rules, "throw_away": throw_away, "trial": trial}
+    fields |= {"taxonomy_version": taxonomy_version}
     run(_train(data_dir, Output(as_json), snapshot, person(by), fields, timeout_s if wait else None))
 
 

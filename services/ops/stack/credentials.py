@@ -10,7 +10,7 @@ from typing import Any
 from contracts.subjects import SERVICES
 from services.ops.stack.layout import Layout, read_json, write_private
 
-NATS_USERS = ("admin", "ops", *SERVICES)
+NATS_USERS = ("admin", "ops", *SERVICES, "upstream", "bucket-notifier")
 SECRET_BYTES = 24
 """192 random bits: beyond guessing, and short enough for every server's limits."""
 
@@ -20,7 +20,7 @@ class Credentials:
     """What the clients of one stack authenticate with."""
 
     nats: dict[str, str]
-    """Password by NATS user: ``admin``, ``ops`` and each service."""
+    """Password by NATS user: ``admin``, ``ops``, each service, and two for systems outside."""
     s3_access_key: str
     s3_secret_key: str
     api_token: str

@@ -10,6 +10,7 @@ from enum import StrEnum
 from contracts.commands import DatasetRules
 from contracts.manifests import DatasetRow, SnapshotRow
 from contracts.values import ImageId, LabelKind, Side, Source
+from services.trainer.domain.classes import trained_as
 from services.trainer.domain.errors import TrainingError
 from services.trainer.domain.units import place_of, unit_of, units_with
 
@@ -24,6 +25,8 @@ class Rule(StrEnum):
     BENCHMARK = "benchmark"
     UNLABELLED = "unlabelled"
     UNKNOWN_LABEL = "unknown-label"
+    OUT_OF_SCOPE = "out-of-scope"
+    REMOVED = "removed"
     NEAR_DUPLICATE = "near-duplicate"
     BESIDE_BENCHMARK = "beside-benchmark"
     BENCHMARK_SEEN = "benchmark-seen-by-ancestor"
@@ -41,6 +44,8 @@ SIDES: dict[Rule, Side] = defaultdict(
     },
 )  # fmt: skip
 """Every other rule leaves the image out."""
+
+UNTRAINED = {LabelKind.OUT_OF_SCOPE: Rule.OUT_OF_SCOPE, LabelKind.UNKNOWN: Rule.UNKNOWN_LABEL}
 
 SOURCE_ORDER = {Source.REAL: 0, Source.STAGED: 1, Source.SYNTHETIC: 2}
 
@@ -98,7 +103,7 @@ class _Split:
     def by_class(self) -> dict[str, list[SnapshotRow]]:
         classes: dict[str, list[SnapshotRow]] = defaultdict(list)
         for row in self.undecided():
-            classes[row.label or ""].append(row)
+            classes[trained_as(row) or ""].append(row)
         return classes
 
     def turn(self, row: SnapshotRow) -> tuple[bool, float, str]:
@@ -108,19 +113,25 @@ class _Split:
 
     def set_apart(self) -> None:
         """Benchmarks, and what no model may learn from."""
-        benchmarked = {self.units[row.image_id] for row in self.rows if row.benchmark}
+        benchmarked = {
+            self.units[row.image_id]
+            for row in self.rows
+            if row.benchmark and row.label_kind is not LabelKind.REJECTED
+        }
         for row in self.rows:
             rule = self._apart(row, self.units[row.image_id], benchmarked)
             if rule is not None:
                 self.rule[row.image_id] = rule
 
     def _apart(self, row: SnapshotRow, unit: str, benchmarked: set[str]) -> Rule | None:
+        if row.label_kind is LabelKind.REJECTED:
+            return Rule.REMOVED
         if row.benchmark:
             return Rule.BENCHMARK_SEEN if unit in self.seen_units else Rule.BENCHMARK
         if row.label is None:
             return Rule.UNLABELLED
         if row.label_kind is not LabelKind.CLASS:
-            return Rule.UNKNOWN_LABEL
+            return UNTRAINED[row.label_kind or LabelKind.UNKNOWN]
         if row.near_duplicate_of is not None:
             return Rule.NEAR_DUPLICATE
         return Rule.BESIDE_BENCHMARK if unit in benchmarked else None
@@ -154,8 +165,8 @@ class _Split:
             self._place(unit, members[unit], room)
 
     def _place(self, unit: str, images: list[SnapshotRow], room: dict[str, int]) -> None:
-        need = Counter(str(row.label) for row in images)
-        fits = all(room[label] >= count for label, count in need.items())
+        need = Counter(str(trained_as(row)) for row in images)
+        fits = all(room[name] >= count for name, count in need.items())
         if unit in self.trained_units:
             self._train_again(images, room)
         elif not fits or (rule := self._by_share(unit)) is Rule.TEST_SHARE:
@@ -165,14 +176,15 @@ class _Split:
         else:
             for row in images:
                 self.rule[row.image_id] = rule
-                room[str(row.label)] -= 1
+                room[str(trained_as(row))] -= 1
 
     def _train_again(self, images: list[SnapshotRow], room: dict[str, int]) -> None:
         """Ancestors' images and their unit's newcomers: trained on while there is room, else out."""
         for row in sorted(images, key=lambda row: (row.image_id not in self.trained, row.image_id)):
-            has_room = room[str(row.label)] > 0
+            name = str(trained_as(row))
+            has_room = room[name] > 0
             self.rule[row.image_id] = Rule.TRAIN if has_room else Rule.SEEN
-            room[str(row.label)] -= has_room
+            room[name] -= has_room
 
     def _by_share(self, unit: str) -> Rule:
         side = self.places[unit].side
@@ -185,20 +197,23 @@ class _Split:
 
     def leave_untrained_classes(self) -> None:
         """A class whose units all landed elsewhere cannot be learned."""
-        taught = {row.label for row in self.rows if self.rule[row.image_id] is Rule.TRAIN}
+        taught = self.taught()
         for row in self.rows:
             divided = self.rule[row.image_id] in (Rule.VALIDATION, Rule.TEST_SHARE, Rule.OVERFLOW)
-            if divided and row.label not in taught:
+            if divided and trained_as(row) not in taught:
                 self.rule[row.image_id] = Rule.NOTHING_TO_TRAIN
 
+    def taught(self) -> set[str]:
+        return {str(trained_as(row)) for row in self.rows if self.rule[row.image_id] is Rule.TRAIN}
+
     def rows_out(self) -> list[DatasetRow]:
-        taught = {str(row.label) for row in self.rows if self.rule[row.image_id] is Rule.TRAIN}
-        index = {name: number for number, name in enumerate(sorted(taught))}
+        index = {name: number for number, name in enumerate(sorted(self.taught()))}
         return [_dataset_row(row, self.rule[row.image_id], index) for row in self.rows]
 
 
 def _dataset_row(row: SnapshotRow, rule: Rule, index: dict[str, int]) -> DatasetRow:
-    class_name = row.label if row.label in index and row.label_kind is LabelKind.CLASS else None
+    name = trained_as(row)
+    class_name = name if name in index else None
     return DatasetRow(
         image_id=row.image_id, label=row.label, class_name=class_name,
         class_index=-1 if class_name is None else index[class_name],

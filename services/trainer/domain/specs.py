@@ -16,10 +16,16 @@ class Base(Value):
 
 
 class TrainSpec(Value):
-    """One run. ``ancestors`` are the data sets of the base and of what it grew from."""
+    """One run. ``ancestors`` are the data sets of the base and of what it grew from.
+
+    ``taxonomy`` is the document that came with the snapshot, of version ``packed_version``.
+    """
 
     run_id: str
     snapshot: ObjectRef
+    taxonomy: ObjectRef | None = None
+    packed_version: int = 0
+    taxonomy_version: int | None = None
     image_size_px: int
     base: Base | None
     ancestors: tuple[ObjectRef, ...]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from contracts.commands import DatasetRules
 from contracts.events import SideCounts
@@ -28,15 +28,17 @@ def counts_of(rows: Iterable[DatasetRow]) -> SideCounts:
     return SideCounts(**{side.value: counts[side] for side in Side})
 
 
-def check_trainable(rows: Sequence[DatasetRow], rules: DatasetRules) -> None:
-    """
+def check_trainable(rows: Sequence[DatasetRow], rules: DatasetRules, class_of: Mapping[str, str]) -> None:
+    """``class_of`` has the class of each label that is trained as another one.
+
     Raises:
         TrainingError: fewer than two classes have enough images.
     """
     classes = classes_of(rows)
     if len(classes) >= 2:
         return
-    small = Counter(str(row.label) for row in rows if row.rule == Rule.BELOW_MINIMUM)
+    labels = [str(row.label) for row in rows if row.rule == Rule.BELOW_MINIMUM]
+    small = Counter(class_of.get(label, label) for label in labels)
     nearest = ", ".join(f"{label} {count}" for label, count in _fullest(small)) or "no labelled image is left"
     error = (
         f"only one class, {classes[0]!r}, has {rules.minimum_per_class} labelled images"

@@ -35,16 +35,22 @@ def place_of(unit: str) -> Place:
 def unit_of(rows: Sequence[SnapshotRow]) -> dict[ImageId, str]:
     """Unit of every image: duplicate groups and visits, joined where they share an image.
 
+    A visit that the upstream system named is whole, whatever it shows; without a name one guest's few
+    images of one label count as one.
+
     The name of a unit is the smallest name in it, so that it does not depend on the order of rows.
     """
-    sizes = Counter((row.guest, row.label) for row in rows if row.guest and row.label)
+    unnamed = [row for row in rows if row.guest and row.label and not row.visit]
+    sizes = Counter((row.guest, row.label) for row in unnamed)
     parent: dict[str, str] = {}
     for row in rows:
         group = f"group:{row.group}"
         _find(parent, group)
-        if row.guest and row.label and sizes[row.guest, row.label] <= LARGEST_VISIT:
-            visit = f"visit:{len(row.guest)}:{row.guest}:{row.label}"
-            _join(parent, group, visit)
+        guest = row.guest or ""
+        if row.visit:
+            _join(parent, group, f"named:{len(guest)}:{guest}:{row.visit}")
+        elif row.guest and row.label and sizes[row.guest, row.label] <= LARGEST_VISIT:
+            _join(parent, group, f"visit:{len(guest)}:{guest}:{row.label}")
     return {row.image_id: _find(parent, f"group:{row.group}") for row in rows}
 
 

@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from contracts.manifests import DATASET_COLUMNS, SNAPSHOT_COLUMNS, DatasetRow, SnapshotRow
-from services.runtime.shards import read_manifest
+from contracts.taxonomy import Taxonomy
+from services.runtime.shards import ManifestDamaged, read_manifest
 
 ROWS_PER_GROUP = 20_000
 """Fixed, so that the bytes do not follow a library's default; about 4 MB a group."""
@@ -22,6 +23,20 @@ def read_snapshot(data: bytes) -> list[SnapshotRow]:
         ManifestDamaged: it is not one.
     """
     return [SnapshotRow.model_validate(row) for row in read_manifest(data, SNAPSHOT_COLUMNS)]
+
+
+def read_taxonomy(data: bytes) -> Taxonomy:
+    """The document that came with a snapshot.
+
+    Raises:
+        ManifestDamaged: it is not one.
+    """
+    try:
+        return Taxonomy.model_validate_json(data)
+    except ValueError as error:
+        raise ManifestDamaged(
+            f"the snapshot's taxonomy ({len(data)} bytes) is not readable: {error}"
+        ) from error
 
 
 def read_dataset(data: bytes) -> list[DatasetRow]:

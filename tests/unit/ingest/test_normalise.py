@@ -15,7 +15,6 @@ from services.ingest.domain.normalise import normalise
 from services.ingest.domain.picture import Normalised, PictureRules, Rejection
 from tests.support.pictures import (
     RULES,
-    animated_gif,
     bad_input,
     corners,
     decoded,
@@ -122,12 +121,6 @@ def test_16_bit_samples_are_shifted_not_clipped(image_format: str) -> None:
         picture(encoded(Image.fromarray(deep), image_format)).pixel_sha256
         == picture(encoded(shifted)).pixel_sha256
     )
-
-
-def test_the_first_frame_of_an_animation_counts() -> None:
-    result = picture(animated_gif())
-    assert result.image_format == "GIF"
-    assert near([content(result).getpixel((9, 9))], [RED])  # type: ignore[list-item]
 
 
 def test_the_same_bytes_give_the_same_bytes() -> None:

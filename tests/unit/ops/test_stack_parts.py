@@ -12,11 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.subjects import SERVICES
 from deploy.provision.server_config import BrokerServer, render
 from services.ops.clients.errors import OpsError
 from services.ops.stack import preferences, weed
-from services.ops.stack.credentials import ensure_credentials, load_credentials
+from services.ops.stack.credentials import NATS_USERS, ensure_credentials, load_credentials
 from services.ops.stack.layout import Layout, read_json, write_private
 from services.ops.stack.lock import StackLock, is_held
 from services.ops.stack.ports import HIGHEST_BASE, LOWEST_BASE, Ports, claim, claim_block
@@ -74,7 +73,7 @@ def test_secrets_are_made_once_and_a_new_service_gets_its_own(tmp_path: Path) ->
     first = ensure_credentials(layout)
     assert ensure_credentials(layout) == first == load_credentials(layout)
     assert stat.S_IMODE(layout.credentials_file.stat().st_mode) == 0o600
-    assert len({*first.nats.values(), first.s3_secret_key, first.api_token}) == len(SERVICES) + 4
+    assert len({*first.nats.values(), first.s3_secret_key, first.api_token}) == len(NATS_USERS) + 2
     stored = read_json(layout.credentials_file)
     del stored["nats"]["dedup"]
     write_private(layout.credentials_file, json.dumps(stored))

@@ -132,14 +132,14 @@ def test_shares_over_one_are_refused() -> None:
 def test_a_data_set_without_two_classes_names_the_nearest() -> None:
     rows = [*class_rows("robin", 38), *class_rows("wren", 12, 100), *class_rows("owl", 3, 200)]
     with pytest.raises(TrainingError) as caught:
-        check_trainable(build_dataset(rows, RULES, set()), RULES)
+        check_trainable(build_dataset(rows, RULES, set()), RULES, {})
     assert caught.value.error == "no class has 40 labelled images"
     assert caught.value.remedy == (
         "lower rules.minimum_per_class or label more; nearest: robin 38, wren 12, owl 3"
     )
     only = build_dataset([*class_rows("robin", 41), *class_rows("wren", 12, 100)], RULES, set())
     with pytest.raises(TrainingError, match=r"only one class, 'robin', .* nearest: wren 12"):
-        check_trainable(only, RULES)
+        check_trainable(only, RULES, {})
 
 
 def test_the_manifest_reads_back_and_the_same_rows_are_the_same_bytes() -> None:

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from contracts.commands import DatasetRules
 from contracts.manifests import DatasetRow, SnapshotRow
-from contracts.values import Side, Source
+from contracts.values import LabelKind, Side, Source
+from services.trainer.domain.classes import trained_as
 from services.trainer.domain.dataset import build_dataset
 from services.trainer.domain.units import unit_of
 from tests.support.snapshots import image_name, libraries_of_rows
@@ -64,12 +65,12 @@ def test_no_unit_is_learned_from_and_tested_on(
 def test_the_caps_hold(rows: list[SnapshotRow], rules: DatasetRules, trained: set[str]) -> None:
     dataset = build_dataset(rows, rules, trained)
     used = [row for row in dataset if row.side in {Side.TRAIN, Side.VALIDATION, Side.TEST}]
-    learned = Counter(row.label for row in used if row.side is not Side.TEST)
-    made = Counter(row.label for row in used if row.source is not Source.REAL)
-    real = Counter(row.label for row in used if row.source is Source.REAL)
+    learned = Counter(row.class_name for row in used if row.side is not Side.TEST)
+    made = Counter(row.class_name for row in used if row.source is not Source.REAL)
+    real = Counter(row.class_name for row in used if row.source is Source.REAL)
     assert all(count <= rules.maximum_per_class for count in learned.values())
-    for label, count in made.items():
-        assert count <= max(0, rules.staged_cap - real[label])
+    for name, count in made.items():
+        assert count <= max(0, rules.staged_cap - real[name])
 
 
 @given(libraries_of_rows(), rule_sets, ancestors)
@@ -77,18 +78,41 @@ def test_classes_are_numbered_without_gaps_and_each_is_trained_on(
     rows: list[SnapshotRow], rules: DatasetRules, trained: set[str]
 ) -> None:
     dataset = build_dataset(rows, rules, trained)
-    taught = sorted({str(row.label) for row in dataset if row.side is Side.TRAIN})
+    classes = {row.image_id: trained_as(row) for row in rows}
+    taught = sorted({str(classes[row.image_id]) for row in dataset if row.side is Side.TRAIN})
     for row in dataset:
         assert row.class_name is None or taught[row.class_index] == row.class_name
         if row.side in {Side.TRAIN, Side.VALIDATION, Side.TEST}:
-            assert row.class_name == row.label
+            assert row.class_name == classes[row.image_id] is not None
+
+
+@given(libraries_of_rows(), rule_sets, ancestors)
+def test_what_is_removed_or_no_class_is_never_learned_from(
+    rows: list[SnapshotRow], rules: DatasetRules, trained: set[str]
+) -> None:
+    dataset = sides(build_dataset(rows, rules, trained))
+    for row in rows:
+        if row.label_kind is LabelKind.REJECTED:
+            assert dataset[row.image_id] is Side.OUT
+        elif row.label_kind is not LabelKind.CLASS:
+            assert dataset[row.image_id] in {Side.OUT, Side.BENCHMARK}
+
+
+@given(libraries_of_rows(), rule_sets, ancestors)
+def test_one_visit_is_on_one_side(rows: list[SnapshotRow], rules: DatasetRules, trained: set[str]) -> None:
+    dataset = sides(build_dataset(rows, rules, trained))
+    of_visit: dict[tuple[str | None, str], set[Side]] = defaultdict(set)
+    for row in rows:
+        if row.visit:
+            of_visit[row.guest, row.visit].add(dataset[row.image_id])
+    assert all(len(found - {Side.OUT}) <= 1 for found in of_visit.values())
 
 
 @given(st.lists(st.tuples(libraries_of_rows(), rule_sets), min_size=1, max_size=5))
 def test_over_any_history_no_model_is_tested_on_what_it_or_an_ancestor_learned_from(
     history: list[tuple[list[SnapshotRow], DatasetRules]],
 ) -> None:
-    """Labels, groups, guests, benchmarks, caps and shares change between the runs at will."""
+    """Labels, classes, groups, guests, visits, benchmarks, caps and shares change between the runs at will."""
     trained: set[str] = set()
     validated: set[str] = set()
     for rows, rules in history:

@@ -1,0 +1,101 @@
+"""Ingest over HTTP: the library as it is, and what people ask of it. Done when answered."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+
+from services.ops.clients.errors import OpsError, Unreachable
+from services.ops.clients.requests import new_id
+from services.ops.clients.retry import persist
+
+ANSWER_TIMEOUT_S = 60.0
+PATIENCE_S = 30.0
+"""A restart of ingest takes a few seconds; a person waits for a command that long, not two minutes."""
+PAGE = 1000
+Row = dict[str, Any]
+Param = str | int | bool | Sequence[str] | None
+
+
+class Library:
+    """Typed by nothing but the documented JSON: ingest may add fields.
+
+    Every call raises ``Unreachable`` while ingest is away and ``OpsError`` with ingest's own sentence
+    when it refuses.
+    """
+
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self._client = client
+
+    async def get(self, path: str, **params: Param) -> Any:
+        """The JSON answer of ``path``; parameters that are None are left out."""
+        return (await self._ask("GET", path, params=_given(params))).json()
+
+    async def rows(
+        self, path: str, key: str, limit: int | None = None, **params: Param
+    ) -> AsyncIterator[Row]:
+        """Rows of a paged list, page by page, at most ``limit``."""
+        left = limit
+        while left is None or left > 0:
+            page = await self.get(path, limit=PAGE if left is None else min(PAGE, left), **params)
+            for row in page[key][:left]:
+                yield row
+            left = None if left is None else left - len(page[key])
+            if page.get("next") is None:
+                return
+            params["after"] = page["next"]
+
+    async def command(self, name: str, **fields: Any) -> Row:
+        """Do the command ``name`` of contracts/commands.py and return its outcome.
+
+        ``request_id`` is made here when absent, so that a repetition after a lost answer changes nothing.
+        """
+        body = {"request_id": new_id(), **fields}
+        answer = await persist(
+            lambda: self._ask("POST", f"/api/v1/commands/{name}", json=body), patience_s=PATIENCE_S
+        )
+        found: Row = answer.json()
+        return found
+
+    async def content(self, path: str) -> bytes:
+        """The bytes behind ``path``."""
+        return (await self._ask("GET", path)).content
+
+    async def _ask(self, method: str, path: str, **options: Any) -> httpx.Response:
+        try:
+            answer = await self._client.request(method, path, **options)
+        except httpx.TransportError as error:
+            raise Unreachable(
+                f"ingest at {self._client.base_url} does not answer ({type(error).__name__}): "
+                "start it with `menagerie up`"
+            ) from error
+        # Retry-After says that it will be possible in a moment: an image that is still being decoded.
+        if answer.is_server_error or "retry-after" in answer.headers:
+            raise Unreachable(f"ingest cannot do it now ({_detail(answer)}): see `menagerie status`")
+        if answer.is_error:
+            raise OpsError(_detail(answer))
+        return answer
+
+
+def _given(params: dict[str, Param]) -> dict[str, Param]:
+    return {name: value for name, value in params.items() if value is not None}
+
+
+def _detail(answer: httpx.Response) -> str:
+    """Ingest's own sentence, or what there is instead of one, in one line."""
+    try:
+        detail = answer.json()["detail"]
+    except (ValueError, KeyError, TypeError):
+        detail = f"ingest answers HTTP {answer.status_code} to {answer.url.path}: {answer.text}"
+    return " ".join(str(detail).split())[:600]
+
+
+@asynccontextmanager
+async def open_library(base_url: str, token: str) -> AsyncIterator[Library]:
+    """A client with its own connection pool."""
+    headers = {"Authorization": f"Bearer {token}"}
+    async with httpx.AsyncClient(base_url=base_url, headers=headers, timeout=ANSWER_TIMEOUT_S) as client:
+        yield Library(client)
