@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
 from services.ops.clients.errors import OpsError
 from services.ops.commands import (
@@ -30,6 +32,17 @@ from services.ops.commands import (
     train,
 )
 
+
+class Commands(TyperGroup):
+    """``export`` means a model, and with ``--format`` the images of the library."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # typer keeps these types to itself
+        """The command that ``args`` begin with."""
+        if args[:1] == ["export"] and any(text.split("=")[0] == "--format" for text in args):
+            args = ["export-images", *args[1:]]
+        return super().resolve_command(ctx, args)
+
+
 HELP = "Run the whole life of a production image classifier: pictures in, models out."
 EPILOG = "Begin with `menagerie demo`, or with `menagerie up` and `menagerie upload DIR`."
 
@@ -38,6 +51,7 @@ def build() -> typer.Typer:
     """The command with all its subcommands."""
     app = typer.Typer(
         name="menagerie",
+        cls=Commands,
         help=HELP,
         epilog=EPILOG,
         no_args_is_help=True,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image, ImageFilter
+from PIL import Image
 
 from tests.support.demo_run import ROOT, menagerie, stack_up
 
@@ -57,7 +57,7 @@ class Person:
 
 
 def draw(folder: Path) -> int:
-    """Noise of every class, one of it blurred beyond use."""
+    """Noise of every class, one picture of it blurred beyond use."""
     drawn = 0
     for name, count in CLASSES.items():
         (folder / name).mkdir(parents=True)
@@ -66,7 +66,8 @@ def draw(folder: Path) -> int:
             picture = Image.frombytes("RGB", (160, 120), chance.randbytes(160 * 120 * 3))
             picture = picture.resize((320, 240), Image.Resampling.NEAREST)
             if number == 0 and name == "bonobo":
-                picture = picture.filter(ImageFilter.GaussianBlur(12))
+                blobs = Image.frombytes("RGB", (8, 6), chance.randbytes(8 * 6 * 3))
+                picture = blobs.resize(picture.size, Image.Resampling.BICUBIC)
             picture.save(folder / name / f"{number}.jpg", quality=92)
             drawn += 1
     return drawn
@@ -105,7 +106,7 @@ def test_labels_are_changed_in_bulk_and_brought_back(person: Person) -> None:
     person.ask("label-undo", change["change_id"])
     assert sorted(row["image_id"] for row in person.images("--label", "chimp")) == sorted(ids)
     history = person.ask("image", ids[0])["history"]
-    assert [entry["label"] for entry in history] == ["chimp", "baboon", "chimp"]
+    assert [entry["to"] for entry in history] == ["chimp", "baboon", "chimp"]
 
 
 def test_a_merge_is_seen_undone_and_sends_the_class_to_double_check(person: Person) -> None:

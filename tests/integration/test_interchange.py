@@ -123,9 +123,9 @@ def test_a_library_goes_out_in_every_format_and_comes_into_another_one_whole(
         stock(desk, tmp_path)
         first = state(url)
         for name in FORMATS:
-            told = desk.run("export-images", tmp_path / name, "--format", name, "--shard-images", 8)
+            told = desk.run("export", tmp_path / name, "--format", name, "--shard-images", 8)
             assert told["images"] == len(first) == 21
-        desk.run("export-images", tmp_path / "again", "--format", "webdataset", "--shard-images", 8)
+        desk.run("export", tmp_path / "again", "--format", "webdataset", "--shard-images", 8)
     assert {row["kind"] for row in first.values()} == {"class", "unknown", "out-of-scope", "rejected", None}
     assert files_of(tmp_path / "again") == files_of(tmp_path / "webdataset")
     for name in FORMATS:
@@ -167,7 +167,7 @@ def test_an_export_can_be_narrowed_and_normalised(desk: Desk, tmp_path: Path) ->
     with desk.library("first"):
         stock(desk, tmp_path)
         told = desk.run(
-            "export-images",
+            "export",
             tmp_path / "out",
             "--format",
             "parquet",
@@ -182,13 +182,13 @@ def test_an_export_can_be_narrowed_and_normalised(desk: Desk, tmp_path: Path) ->
         for path in pictures:
             assert decoded(path.read_bytes()).size == (RULES.image_size_px,) * 2
         told = desk.run(
-            "export-images", tmp_path / "none", "--format", "csv", "--pictures", "none", "--unlabelled"
+            "export", tmp_path / "none", "--format", "csv", "--pictures", "none", "--unlabelled"
         )
         assert told["images"] == 3
         assert sorted(files_of(tmp_path / "none")) == ["manifest.csv"]
-        desk.run("export-images", tmp_path / "out", "--format", "hf", code=1)
+        desk.run("export", tmp_path / "out", "--format", "hf", code=1)
         assert "is not empty" in desk.errors
-        desk.run("export-images", tmp_path / "new", "--format", "hf", "--flag", "ugly", code=1)
+        desk.run("export", tmp_path / "new", "--format", "hf", "--flag", "ugly", code=1)
         assert not (tmp_path / "new").exists()
 
 
@@ -243,7 +243,7 @@ def test_an_interrupted_export_is_visibly_so_and_the_next_one_goes_on(
         counting = export(Counting, url, plan)
         assert isinstance(counting, Counting)
         assert counting.fetched == 21 - len(whole)
-        desk.run("export-images", tmp_path / "whole", "--format", name, "--shard-images", 4)
+        desk.run("export", tmp_path / "whole", "--format", name, "--shard-images", 4)
     assert not plan.partial.exists()
     assert files_of(plan.out) == files_of(tmp_path / "whole")
     for path in plan.out.rglob("*.jpg"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from PIL import Image
+from PIL import Image, ImageChops
 
 from services.ingest.domain.colour import SPACES, to_srgb
 
@@ -46,11 +46,9 @@ def to_rgb(image: Image.Image) -> Image.Image:
     """
     plain, alpha = _without_alpha(image)
     rgb = to_srgb(plain, image.info.get("icc_profile"))
-    if alpha is None:
-        return rgb
-    black = Image.new("RGB", image.size)
-    black.paste(rgb, mask=alpha)
-    return black
+    if alpha is not None:  # painted over in place: a second picture of 64 megapixels is 256 MB
+        rgb.paste((0, 0, 0), (0, 0, *rgb.size), ImageChops.invert(alpha))
+    return rgb
 
 
 def _without_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
@@ -64,7 +62,7 @@ def _without_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]
             f"pixels of mode {image.mode!r} have no agreed range; save them with 8 or 16 bits"
         )
     if image.has_transparency_data:
-        rgba = image.convert("RGBA")
+        rgba = image if image.mode == "RGBA" else image.convert("RGBA")
         plain = image.getchannel("L") if image.mode == "LA" else rgba.convert("RGB")
         return plain, rgba.getchannel("A")
     return (image if image.mode in SPACES else image.convert("RGB")), None

@@ -1,4 +1,4 @@
-"""``menagerie import`` and ``menagerie export-images``: other tools' formats (docs/interchange.md)."""
+"""``menagerie import`` and ``menagerie export --format``: other tools' formats (docs/interchange.md)."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ def export_images(
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write images with all that is known of them into a folder, in another tool's format."""
+    """Write images with all that is known of them into a folder (also: `menagerie export --format`)."""
     from services.ops.clients.errors import OpsError
     from services.ops.interchange.exporting import PICTURES, ExportPlan
     from services.ops.interchange.formats import FORMATS as KNOWN

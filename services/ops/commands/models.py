@@ -110,7 +110,7 @@ def export(
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Export a model whatever its gate says; who ordered it and why is recorded."""
+    """Export a model whatever its gate says, on record; with --format, the images: see export-images."""
     run(_export(data_dir, Output(as_json), version, reason, person(by), timeout_s if wait else None))
 
 

@@ -31,6 +31,8 @@ SETTINGS = {
     "image_size_px": str(SIDE_PX),
     # Line art: planted copies lie within 18 of 256 bits, 0.1 % of different digits within 24 (measured).
     "max_distance_bits": "24",
+    # White is ink here, not light.
+    "over_exposed_above_share": "1",
 }
 OPTIONS: dict[str, object] = {
     "network": "small_cnn", "epochs": 20, "batch_size": 50, "learning_rate": 3e-3, "schedule": "cosine",

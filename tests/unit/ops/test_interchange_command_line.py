@@ -72,7 +72,7 @@ def test_an_import_without_a_stack_says_how_to_start_one(
 def test_an_export_that_cannot_be_done_is_refused_before_anything_is_asked(
     arguments: list[str], sentence: str, source: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run("export-images", source, *arguments) == 1
+    assert run("export", source, *arguments) == 1
     assert sentence in capsys.readouterr().err
 
 
@@ -82,7 +82,7 @@ def test_a_folder_in_the_way_that_is_not_ours_is_left_alone(
     thesis = tmp_path / "out.partial" / "thesis.txt"
     thesis.parent.mkdir()
     thesis.write_text("years of work")
-    assert run("export-images", tmp_path / "out", "--format", "csv") == 1
+    assert run("export", tmp_path / "out", "--format", "csv") == 1
     assert "no export made it" in capsys.readouterr().err
     assert thesis.read_text() == "years of work"
 
