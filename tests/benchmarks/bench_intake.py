@@ -23,7 +23,8 @@ from contracts.events import ImageUploaded
 from contracts.manifests import Buckets
 from services.ingest.decoding.pool import Decoder
 from services.ingest.domain.letterbox import content_box
-from services.ingest.domain.normalise import PNG_OPTIONS
+from services.ingest.domain.normalise import PNG_OPTIONS, normalise
+from services.ingest.domain.picture import Normalised, PictureRules
 from services.ingest.intake import Intake
 from services.ingest.settings import IngestSettings
 from services.ingest.store import metadata
@@ -70,7 +71,7 @@ class Bench:
     intake: Intake
     decoder: Decoder
     store: ObjectStore
-    side_px: int
+    rules: PictureRules
     uploads: int = 0
 
     def announce(self, files: Sequence[bytes]) -> list[ImageUploaded]:
@@ -104,7 +105,7 @@ async def bench(weed: S3Server, tmp_path: Path) -> AsyncIterator[Bench]:
     store = weed.store()
     intake = Intake(database, store, threads, decoder, settings.max_file_bytes)
     await decoder.decode([encoded(Image.new("RGB", (8, 8)))] * 64)  # starts every process
-    yield Bench(intake, decoder, store, settings.image_size_px)
+    yield Bench(intake, decoder, store, settings.picture_rules)
     await decoder.close()
     threads.shutdown()
     database.close()
@@ -139,7 +140,7 @@ async def taken_in(bench: Bench, files: Sequence[bytes]) -> Spent:
 
 def bare(bench: Bench, data: bytes) -> None:
     """The floor: decode, resize, letterbox, encode, put; no thumbnail, no identity, no second process."""
-    side = bench.side_px
+    side = bench.rules.image_size_px
     with Image.open(io.BytesIO(data), formats=["JPEG", "PNG"]) as image:
         box = content_box(*image.size, side * 2)
         image.draft("RGB", (box.width, box.height))
@@ -152,9 +153,17 @@ def bare(bench: Bench, data: bytes) -> None:
     bench.store.put(Buckets.LIBRARY, f"floor/{hashlib.sha256(png).hexdigest()}.png", png)
 
 
+def all_in_one(bench: Bench, data: bytes) -> None:
+    """Everything that intake makes of a picture, in one process: what bounds and promises cost is the rest."""
+    made = normalise(data, bench.rules)
+    assert isinstance(made, Normalised)
+    for folder, picture in (("normalised", made.png), ("thumbnails", made.thumbnail)):
+        bench.store.put(Buckets.LIBRARY, f"floor/{folder}/{hashlib.sha256(picture).hexdigest()}", picture)
+
+
 def plain(bench: Bench, data: bytes) -> None:
     """What one writes first; it neither encodes nor stores anything."""
-    Image.open(io.BytesIO(data)).convert("RGB").resize((bench.side_px, bench.side_px))
+    Image.open(io.BytesIO(data)).convert("RGB").resize((bench.rules.image_size_px,) * 2)
 
 
 def small_jpegs(count: int) -> list[bytes]:
@@ -174,15 +183,17 @@ def digits(count: int) -> list[bytes]:
 async def test_intake(bench: Bench, made: Callable[[int], list[bytes]], images: int) -> None:
     every = made(images * ROUNDS)
     files = every[:images]
-    floors, pillows, intakes = [], [], []
+    floors, wholes, pillows, intakes = [], [], [], []
     for start in range(0, len(every), images):  # by turns: a machine's pace changes from minute to minute
         floors.append(alone(files, lambda data: bare(bench, data)))
+        wholes.append(alone(files, lambda data: all_in_one(bench, data)))
         intakes.append(await taken_in(bench, every[start : start + images]))
         pillows.append(alone(files, lambda data: plain(bench, data)))
-    floor, intake, pillow = cheapest(floors), cheapest(intakes), cheapest(pillows)
+    floor = cheapest(floors)
     print(f"\n\n{made.__name__}: {images} of {sum(map(len, files)) / images / 1000:.0f} kB")
     print(f"{'':<36}{'images/s':>9}{'CPU ms per image':>20}{'images/s':>10}{'per core':>10}")
     print(f"{'':<36}{'per core':>9}{'service':>10}{'decoders':>10}{'wall':>10}{'of floor':>10}")
     print(floor.row("floor: decode, resize, encode, put", floor))
-    print(intake.row("intake: all it does", floor))
-    print(pillow.row("Pillow: open, convert, resize", floor))
+    print(cheapest(wholes).row("and thumbnail, identity, measures", floor))
+    print(cheapest(intakes).row("intake: all it does", floor))
+    print(cheapest(pillows).row("Pillow: open, convert, resize", floor))

@@ -356,7 +356,7 @@ def test_the_upload_id_is_of_what_the_object_is() -> None:
         ]
     }
     assert len(ids) == 5
-    assert drop_upload_id("drop", one) == "01KAK8ADE075GHTJ6YC7V5CCZ8"
+    assert drop_upload_id("drop", one) == "01M7YZMHG08RTF5RH7ZE40CGGA"
 
 
 async def test_an_announced_object_outside_an_uploaders_buckets_is_refused_unread(house: DropHouse) -> None:

@@ -70,7 +70,7 @@ class Sender:
         """``curl -T``, a request each."""
         for file in files:
             answer = await self.http.put(
-                f"/api/v1/images/{quote(file.name, safe='')}", params=file.query, content=file.data
+                f"/api/v1/images/{quote(file.name, safe='')}", params=tuple(file.query), content=file.data
             )
             assert answer.status_code == 202, answer.text
 

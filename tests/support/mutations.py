@@ -61,7 +61,11 @@ def good_files(image_format: str) -> list[bytes]:
 
 def mutated(image_format: str) -> st.SearchStrategy[bytes]:
     """A good file with a few mistakes; some land in the header, where they do most."""
-    return st.builds(_apply, st.sampled_from(good_files(image_format)), st.lists(MISTAKES, min_size=1, max_size=MAX_MUTATIONS))
+    return st.builds(
+        _apply,
+        st.sampled_from(good_files(image_format)),
+        st.lists(MISTAKES, min_size=1, max_size=MAX_MUTATIONS),
+    )
 
 
 def _apply(data: bytes, mistakes: list[Mutation]) -> bytes:
@@ -114,7 +118,9 @@ def _place(data: bytearray, share: float) -> int:
 
 
 ANYWHERE = st.one_of(st.floats(0, 1), st.floats(0, 0.1))
-EXTREMES = st.sampled_from([b"\xff\xff\xff\xff", bytes(4), b"\x7f\xff\xff\xff", b"\x80\0\0\0", b"\0\0\xff\xff"])
+EXTREMES = st.sampled_from(
+    [b"\xff\xff\xff\xff", bytes(4), b"\x7f\xff\xff\xff", b"\x80\0\0\0", b"\0\0\xff\xff"]
+)
 MISTAKES: st.SearchStrategy[Mutation] = st.one_of(
     st.builds(_set, ANYWHERE, st.integers(0, 255)),
     st.builds(_put, ANYWHERE, EXTREMES),

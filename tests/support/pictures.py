@@ -42,10 +42,14 @@ def photos(width: int, height: int, count: int) -> Iterator[Image.Image]:
     side = math.isqrt(count) + 1  # each is another window on one scene
     rows, columns = height + side, width + side
     chance = np.random.default_rng(0)
-    falloff = np.hypot(np.fft.fftfreq(rows)[:, None], np.fft.rfftfreq(columns)[None, :]).clip(1 / rows) ** -1.25
+    falloff = (
+        np.hypot(np.fft.fftfreq(rows)[:, None], np.fft.rfftfreq(columns)[None, :]).clip(1 / rows) ** -1.25
+    )
     planes = []
     for _ in range(3):
-        plane = np.fft.irfft2(np.fft.rfft2(chance.standard_normal((rows, columns))) * falloff, (rows, columns))
+        plane = np.fft.irfft2(
+            np.fft.rfft2(chance.standard_normal((rows, columns))) * falloff, (rows, columns)
+        )
         planes.append((plane / plane.std()).astype(np.float32))
     shared, red, blue = planes
     pixels = np.stack([shared + red / 4, shared, shared + blue / 4], axis=2) * 45 + 118
@@ -161,7 +165,8 @@ def bad_input() -> dict[str, tuple[bytes, RejectCode]]:
         "a cut AVIF": (encoded(noise(64, 64), "AVIF")[:-500], RejectCode.DAMAGED),
         "a HEIC bomb": (heic_of_stated_size(noise(64, 64), 30_000, 30_000), RejectCode.TOO_MANY_PIXELS),
         "a HEIC grid bomb": (
-            heic_of_stated_size(noise(200, 130), 30_000, 30_000, tile_size=64), RejectCode.TOO_MANY_PIXELS,
+            heic_of_stated_size(noise(200, 130), 30_000, 30_000, tile_size=64),
+            RejectCode.TOO_MANY_PIXELS,
         ),
         "a video": (b"\x00\x00\x00\x18ftypisom" + bytes(40), RejectCode.UNSUPPORTED_FORMAT),
         "a QuickTime video": (b"\x00\x00\x00\x14ftypqt  " + bytes(40), RejectCode.UNSUPPORTED_FORMAT),

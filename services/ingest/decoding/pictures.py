@@ -21,7 +21,10 @@ T = TypeVar("T")
 Args = TypeVarTuple("Args")
 
 GROUP_BYTES = 64 * 2**20
-"""Originals held in memory at once: two of the largest files, or a whole batch of phone photos."""
+"""Originals held at once: two of the largest files, or a whole batch of phone photos. With their copies
+on the way to a decoder and the pictures on the way back the service needs less than three times that,
+whatever is uploaded (tests/component/test_ingest_hostile_files.py).
+"""
 
 
 @dataclass

@@ -27,7 +27,7 @@ class Normalised:
     """A picture ready for the library.
 
     ``png`` is ``image_size_px`` square; ``width_px`` and ``height_px`` are the upright source's.
-    ``pixel_sha256`` is the identity of the upright RGB pixels, whatever file format carried them.
+    ``pixel_sha256`` is the identity of the upright sRGB pixels, whatever file format carried them.
     ``animated``: the file holds more frames or pages than the first, which alone was taken.
     """
 

@@ -69,10 +69,11 @@ def _without_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]
 
 
 def pixel_digest(image: Image.Image, source_size: tuple[int, int]) -> str:
-    """SHA-256 of upright RGB pixels with their size and the source's (width, height).
+    """SHA-256 of upright sRGB pixels with their size and the source's (width, height).
 
     A lossless copy in another format has the same digest. The source's size is part of it because
-    a large JPEG is decoded at a fraction of its size, and two sizes of one photo are not the same.
+    a large JPEG is decoded at a fraction of its size, and two sizes of one photo are not the same; such
+    a JPEG and a lossless copy of it differ, for the copy is decoded at its full size.
     """
     digest = hashlib.sha256(f"rgb {source_size} {image.size}\n".encode())
     for top in range(0, image.height, STRIP_ROWS):

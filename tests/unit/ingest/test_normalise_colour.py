@@ -21,7 +21,9 @@ def grey_profile(gamma: float) -> bytes:
     """The smallest profile of grey pictures (ICC.1:2022 sections 7 and 10.6)."""
     curve = b"curv" + bytes(4) + struct.pack(">IH", 1, round(gamma * 256)) + bytes(2)
     white = b"XYZ " + bytes(4) + struct.pack(">3I", 0xF6D6, 0x10000, 0xD32D)
-    tags = struct.pack(">I", 2) + b"wtpt" + struct.pack(">II", 156, 20) + b"kTRC" + struct.pack(">II", 176, 16)
+    tags = (
+        struct.pack(">I", 2) + b"wtpt" + struct.pack(">II", 156, 20) + b"kTRC" + struct.pack(">II", 176, 16)
+    )
     body = tags + white + curve
     header = bytearray(128)
     header[:4] = struct.pack(">I", 128 + len(body))
