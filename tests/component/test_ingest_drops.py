@@ -7,56 +7,21 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from contracts.events import ImageRejected, ImageUploaded
+from contracts.events import ImageRejected
 from contracts.manifests import Buckets
-from contracts.notifications import BucketNotified
-from contracts.values import LabelKind, ObjectRef, RejectCode, Source
-from services.ingest.handlers import DropHandlers
-from services.ingest.reception.drop_meta import said_of
-from services.ingest.reception.drops import Drops, created_keys
-from services.ingest.reception.naming import drop_upload_id
+from contracts.values import LabelKind, RejectCode, Source
 from services.ingest.reception.recurring import Recurring
-from services.runtime.delivery import Unprocessable
 from services.runtime.envelope import MalformedMessage, decode
 from services.runtime.logs import get_log
 from services.runtime.objectstore import StoredObject
-from tests.support.ingest_house import AT, House, deliveries
-from tests.support.ingest_ways import BucketStore, keys_of, notification, notified
+from tests.support.ingest_drops import SUBJECT, DropHouse, heard
+from tests.support.ingest_house import AT
+from tests.support.ingest_ways import keys_of, notification, notified
 from tests.support.pictures import HOSTILE_NAMES, encoded, noise
 from tests.support.probe import until
-
-SUBJECT = "menagerie.v1.bucket.notified"
-LIMIT = 600_000
-
-
-class DropHouse(House):
-    """Ingest with its drop bucket."""
-
-    store: BucketStore
-
-    def __init__(self, folder: Path, store: BucketStore | None = None) -> None:
-        super().__init__(f"sqlite:///{folder}/ingest.sqlite", folder / "work", store or BucketStore())
-        self.settings = self.settings.model_copy(update={"max_file_bytes": LIMIT})
-        self.drops = Drops(self.reception, self.settings, get_log("test"))
-        self.dropped = DropHandlers(self.drops)
-
-    async def hear(self, *messages: BucketNotified) -> None:
-        """As the runtime delivers them."""
-        await self.dropped.notified(deliveries(messages))
-
-    async def announced(self) -> list[ImageUploaded]:
-        """What was told of uploads."""
-        return [message for message in await self.said() if isinstance(message, ImageUploaded)]
-
-    def left_on_disk(self) -> list[Path]:
-        """Spooled files."""
-        return [path for path in self.settings.work_dir.rglob("*") if path.is_file()]
 
 
 @pytest.fixture
@@ -64,12 +29,6 @@ def house(tmp_path: Path) -> Iterator[DropHouse]:
     made = DropHouse(tmp_path)
     yield made
     made.close()
-
-
-def heard(body: object) -> BucketNotified:
-    message = decode(SUBJECT, json.dumps(body).encode())
-    assert isinstance(message, BucketNotified)
-    return message
 
 
 async def test_an_object_that_is_told_is_copied_and_announced(house: DropHouse) -> None:
@@ -197,15 +156,6 @@ async def test_a_hostile_key_is_text_and_leads_nowhere_else(house: DropHouse, ke
     assert keys_of(house.store, Buckets.INCOMING) == [message.object.sha256]
 
 
-@given(
-    name=st.text(st.characters(codec="utf-8"), min_size=1, max_size=60).filter(
-        lambda text: not text.endswith("/")
-    )
-)
-def test_any_key_survives_its_encoding(name: str) -> None:
-    assert created_keys([heard(notification(name))]) == [name]
-
-
 async def test_ten_thousand_records_in_one_message_are_taken_in(house: DropHouse) -> None:
     body = {"Records": [
         {"eventName": "s3:ObjectCreated:Put", "s3": {"bucket": {"name": "drop"}, "object": {"key": f"{n:05d}"}}}
@@ -288,132 +238,6 @@ async def test_an_object_replaced_while_it_is_read_is_read_again(
     await house.hear(notified("a.png"))
     [message] = await house.announced()
     assert house.store.get(message.object) == b"two"
-
-
-BAD_VALUES: dict[str, tuple[dict[str, str], str]] = {
-    "source": ({"source": "dream"}, "bad-metadata:source=dream"),
-    "label kind": ({"label": "otter", "label-kind": "maybe"}, "bad-metadata:label-kind=maybe"),
-    "time": ({"taken-at": "yesterday"}, "bad-metadata:taken-at=yesterday"),
-    "time without zone": ({"taken-at": "2026-05-01T09:00:00"}, "bad-metadata:taken-at=2026-05-01T09:00:00"),
-    "label": ({"label": "a" * 201}, ("bad-metadata:label=" + "a" * 201)[:100]),
-    "tag": ({"tags": "a," + "b" * 101}, ("bad-metadata:tags=" + "b" * 101)[:100]),
-    "many tags": ({"tags": ",".join(map(str, range(60)))}, "bad-metadata:tags=59"),
-}
-
-
-@pytest.mark.parametrize("case", BAD_VALUES)
-async def test_a_picture_is_taken_without_a_bad_value_and_tagged_with_it(house: DropHouse, case: str) -> None:
-    metadata, tag = BAD_VALUES[case]
-    house.store.drop("a.png", encoded(noise(9, 9)), guest="g")
-    house.store.metadata[Buckets.DROP, "a.png"].update(metadata)
-    await house.hear(notified("a.png"))
-    [message] = await house.announced()
-    assert message.guest == "g"
-    assert "bad-metadata" in message.tags
-    assert tag in message.tags or case == "many tags"
-    assert len(message.tags) <= 50
-
-
-TEXT = st.text(st.characters(codec="utf-8"), max_size=30)
-
-
-@given(
-    values=st.dictionaries(
-        st.sampled_from(["label", "source", "tags", "taken-at", "guest", "label-kind", "mtime"]), TEXT
-    )
-)
-def test_no_metadata_whatever_keeps_a_picture_out(values: dict[str, str]) -> None:
-    meta, problems = said_of("upload-0001", values)
-    assert ("bad-metadata" in meta.tags) >= bool(problems)
-    assert len(meta.tags) <= 50
-
-
-@pytest.mark.parametrize(
-    "spelt",
-    ["L%C3%B6we", "Löwe", "=?UTF-8?B?TMO2d2U=?=", "=?utf-8?q?L=C3=B6we?=", "Löwe".encode().decode("latin-1")],
-)
-def test_text_beyond_ascii_is_read_in_every_spelling_that_arrives(spelt: str) -> None:
-    assert said_of("upload-0001", {"label": spelt})[0].label == "Löwe"
-
-
-@pytest.mark.parametrize("spelt", ["100%", "%zz", "%ff%fe", "=?nowhere?b?eA==?=", "=?utf-8?b?broken", "a+b"])
-def test_text_that_only_looks_encoded_is_kept(spelt: str) -> None:
-    assert said_of("upload-0001", {"label": spelt})[0].label == spelt
-
-
-def test_the_upload_id_is_of_what_the_object_is() -> None:
-    at = datetime(2026, 11, 21, 12, tzinfo=UTC)
-    one = StoredObject("a.png", 1, "etag", at)
-    ids = {
-        drop_upload_id(bucket, found)
-        for bucket, found in [
-            ("drop", one),
-            ("drop", StoredObject("a.png", 2, "etag", at + timedelta(microseconds=999_999))),
-            ("other", one),
-            ("drop", StoredObject("b.png", 1, "etag", at)),
-            ("drop", StoredObject("a.png", 1, "gate", at)),
-            ("drop", StoredObject("a.png", 1, "etag", at + timedelta(seconds=1))),
-        ]
-    }
-    assert len(ids) == 5
-    assert drop_upload_id("drop", one) == "01M7YZMHG08RTF5RH7ZE40CGGA"
-
-
-async def test_an_announced_object_outside_an_uploaders_buckets_is_refused_unread(house: DropHouse) -> None:
-    good = house.put("upload-0001", encoded(noise(9, 9)))
-    for bucket, key in [
-        (Buckets.LIBRARY, "x"),
-        (Buckets.MODELS, "x"),
-        (Buckets.INCOMING, "presigned/upload-0002"),
-    ]:
-        ref = ObjectRef(bucket=bucket, key=key, size=1, sha256="e" * 64)
-        with pytest.raises(Unprocessable, match=f"{bucket}/{key}"):
-            await house.take(good, good.model_copy(update={"upload_id": "upload-0002", "object": ref}))
-    assert await house.said() == []
-    await house.take(good)
-
-
-async def test_an_upload_id_that_was_used_for_other_bytes_hides_nothing(house: DropHouse) -> None:
-    one, other = (
-        house.put("upload-0001", encoded(noise(9, 9, 1))),
-        house.put("upload-0001", encoded(noise(9, 9, 2))),
-    )
-    for batch in ((one, other), (one, one)):
-        try:
-            await house.take(*batch)
-        except Unprocessable as refused:
-            assert "upload-0001 was used before" in str(refused)
-            assert batch == (one, other)
-    with pytest.raises(Unprocessable, match="used before"):
-        await house.take(other)
-    assert (await house.told())["image.accepted"] == 1
-
-
-async def test_recurring_work_survives_a_fault_and_ends_when_it_is_told(house: DropHouse) -> None:
-    rounds: list[int] = []
-    hanging = asyncio.Event()
-
-    async def work() -> None:
-        rounds.append(len(rounds))
-        if len(rounds) == 1:
-            raise ConnectionError("the store is away")
-        if len(rounds) == 3:
-            hanging.set()
-            await asyncio.Event().wait()
-
-    recurring = Recurring("test", 0.001, work, get_log("test"))
-    await recurring.start()
-    await asyncio.wait_for(hanging.wait(), 30)
-    await recurring.stop()
-    await recurring.stop()
-    assert rounds == [0, 1, 2]
-
-
-async def test_never_means_never(house: DropHouse) -> None:
-    recurring = Recurring("test", 0, house.drops.reconcile, get_log("test"))
-    await recurring.start()
-    await recurring.stop()
-    assert house.store.listings == 0
 
 
 async def test_a_drop_told_while_the_store_lacks_it_is_found_later(house: DropHouse) -> None:

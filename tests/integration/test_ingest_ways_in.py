@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import io
 import json
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
@@ -18,7 +19,7 @@ from nats.js import JetStreamContext
 from contracts.events import DeadLetterReason, ImageUploaded
 from contracts.manifests import Buckets
 from contracts.values import ObjectRef
-from services.runtime.objectstore import ObjectMissing, ObjectStore
+from services.runtime.objectstore import ObjectDamaged, ObjectMissing, ObjectStore
 from tests.support.ingest_house import AT, House
 from tests.support.ingest_senders import WAYS, Sender, empty_drop, library, until_settled
 from tests.support.ingest_service import IngestServers, said
@@ -258,3 +259,33 @@ def test_what_the_listing_says_of_an_object_is_what_a_head_says(object_store: Ob
             object_store.remove(Buckets.DROP, key)
             object_store.remove(Buckets.DROP, key)
     assert list(object_store.entries(Buckets.DROP, "listed/")) == []
+
+
+def test_what_an_upstream_system_says_of_an_object_is_heard_from_each_server(
+    object_store: ObjectStore,
+) -> None:
+    said: Any = {"label": "L%C3%B6we", "Label-Kind": "unknown", "tags": "a,b%2Cc"}
+    object_store._client.put_object(Buckets.DROP, "said.png", io.BytesIO(b"x"), 1, metadata=said)
+    try:
+        told = object_store.stat(Buckets.DROP, "said.png").metadata
+    finally:
+        object_store.remove(Buckets.DROP, "said.png")
+    assert {name: told[name] for name in ("label", "label-kind", "tags")} == {
+        "label": "L%C3%B6we", "label-kind": "unknown", "tags": "a,b%2Cc",
+    }  # fmt: skip
+
+
+def test_a_version_that_is_no_more_and_a_reference_that_says_too_little_are_faults(
+    object_store: ObjectStore,
+) -> None:
+    ref = object_store.put(Buckets.DROP, "damaged", bytes(5_000_000))
+    try:
+        with pytest.raises(ObjectDamaged, match="replaced"):
+            b"".join(object_store.stream(Buckets.DROP, "damaged", "an older etag"))
+        with pytest.raises(ObjectDamaged, match="more than 10 bytes"):
+            object_store.get(ref.model_copy(update={"size": 10}))
+    finally:
+        object_store.remove(Buckets.DROP, "damaged")
+    for key in ("../library/x", "a/../../b", "."):
+        with pytest.raises(ObjectMissing, match="segment"):
+            object_store.stat(Buckets.DROP, key)

@@ -83,7 +83,8 @@ def launch(playwright: Playwright) -> Browser:
 @contextmanager
 def serving(app: Starlette) -> Iterator[str]:
     """``app`` on a free port of this machine; gives its address."""
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning"))
+    # No logging set-up: it would close every handler of the process, and absl's closes pytest's stream.
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     wait_for(lambda: server.started)
