@@ -34,7 +34,9 @@ def house(tmp_path: Path) -> Iterator[House]:
 async def client(house: House) -> AsyncIterator[httpx.AsyncClient]:
     limits = {"max_file_bytes": 600_000, "max_request_bytes": 1_500_000, "max_request_files": 4}
     settings = house.settings.model_copy(update={"api_token": SecretStr(TOKEN), **limits})
-    transport = httpx.ASGITransport(create_http(house.reception, house.database, settings, house.store), raise_app_exceptions=False)
+    transport = httpx.ASGITransport(
+        create_http(house.reception, house.database, settings, house.store), raise_app_exceptions=False
+    )
     headers = {"Authorization": f"Bearer {TOKEN}"}
     async with httpx.AsyncClient(transport=transport, base_url="http://ingest", headers=headers) as client:
         yield client

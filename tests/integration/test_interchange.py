@@ -181,9 +181,7 @@ def test_an_export_can_be_narrowed_and_normalised(desk: Desk, tmp_path: Path) ->
         assert {path.suffix for path in pictures} == {".png"}
         for path in pictures:
             assert decoded(path.read_bytes()).size == (RULES.image_size_px,) * 2
-        told = desk.run(
-            "export", tmp_path / "none", "--format", "csv", "--pictures", "none", "--unlabelled"
-        )
+        told = desk.run("export", tmp_path / "none", "--format", "csv", "--pictures", "none", "--unlabelled")
         assert told["images"] == 3
         assert sorted(files_of(tmp_path / "none")) == ["manifest.csv"]
         desk.run("export", tmp_path / "out", "--format", "hf", code=1)

@@ -11,7 +11,7 @@ from nats.errors import Error as NatsError
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.errors import APIError
 
-from contracts.subjects import CONSUMERS, PUBLISHES, SERVICES, STREAMS, SUBJECT_PREFIX, stream_of
+from contracts.subjects import CONSUMERS, PUBLISHES, SERVICES, STREAMS, SUBJECT_PREFIX, Consumer, stream_of
 from deploy.provision.permissions import OUTSIDERS, service_permissions, users
 from tests.support.probe import until
 from tests.support.servers import Broker
@@ -62,7 +62,11 @@ async def test_a_service_pulls_and_settles_from_its_own_durables(
     js = client.jetstream(timeout=30)
     for one in (one for one in CONSUMERS if one.service == service):
         await admin.jetstream(timeout=30).publish(one.subjects[0], b"{}", stream=one.stream)
-        assert (await js.consumer_info(one.stream, one.durable)).num_pending
+
+        async def pending(one: Consumer = one) -> bool:  # the server counts a little after it has stored
+            return bool((await js.consumer_info(one.stream, one.durable)).num_pending)
+
+        await until(pending)
         subscription = await js.pull_subscribe_bind(one.durable, one.stream)
         (message,) = await subscription.fetch(1, timeout=30)
         await message.ack_sync(timeout=30)

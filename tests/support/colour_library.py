@@ -99,7 +99,9 @@ class ColourLibrary:
     def _manifest(self, columns: dict[str, str]) -> ObjectRef:
         rows = self._pack()
         schema = pa.schema([(name, pa.type_for_alias(kind)) for name, kind in columns.items()])
-        table = pa.Table.from_pylist([{name: row.get(name) for name in columns} for row in rows], schema=schema)
+        table = pa.Table.from_pylist(
+            [{name: row.get(name) for name in columns} for row in rows], schema=schema
+        )
         sink = io.BytesIO()
         pq.write_table(table, sink)
         return self._put("snapshots", "manifest.parquet", sink.getvalue())
