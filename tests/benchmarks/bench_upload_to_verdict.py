@@ -21,6 +21,7 @@ import psutil
 from minio import Minio
 from PIL import Image
 
+from services.ingest.domain.normalise import PNG_OPTIONS
 from services.ops.clients.plan import UploadRules, plan_uploads
 from services.ops.clients.ulid import UlidSource
 from services.ops.clients.uploads import Uploader
@@ -65,7 +66,7 @@ def floor_per_s(paths: list[Path], stack: Connection, data_dir: Path) -> float:
             square = Image.new("RGB", (NORMALISED_PX, NORMALISED_PX))
             square.paste(image, (0, (NORMALISED_PX - image.height) // 2))
         sink = io.BytesIO()
-        square.save(sink, "PNG")
+        square.save(sink, "PNG", **PNG_OPTIONS)
         client.put_object("incoming", f"floor/{path.name}", io.BytesIO(sink.getvalue()), sink.tell())
     return len(paths) / (time.perf_counter() - began)
 
