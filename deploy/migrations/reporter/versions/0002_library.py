@@ -231,6 +231,14 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column('upstream_id', sa.Text(), nullable=True))
 
     # ### end Alembic commands ###
+    # As a rebuild from the log would write the rows of before: it must find nothing to mend.
+    op.execute(sa.text("UPDATE fct_snapshots SET shards_reused = 0, taxonomy_version = 0"))
+    op.execute(
+        sa.text(
+            "UPDATE dim_images SET tags = '[]', quality = '{}', benchmark_revision = 0, "
+            "benchmark_event_seq = accepted_event_seq WHERE accepted_event_seq IS NOT NULL"
+        )
+    )
     for name, query in VIEWS.items():
         op.execute(sa.text(f"CREATE VIEW {name} AS {query}"))
 
