@@ -13,6 +13,8 @@ from services.ops.clients.requests import new_id
 from services.ops.clients.retry import persist
 
 ANSWER_TIMEOUT_S = 60.0
+COMMAND_TIMEOUT_S = 900.0
+"""Renaming a class of 100,000 images takes a minute or two on a busy machine, in one transaction."""
 PATIENCE_S = 30.0
 """A restart of ingest takes a few seconds; a person waits for a command that long, not two minutes."""
 PAGE = 1000
@@ -55,7 +57,8 @@ class Library:
         """
         body = {"request_id": new_id(), **fields}
         answer = await persist(
-            lambda: self._ask("POST", f"/api/v1/commands/{name}", json=body), patience_s=PATIENCE_S
+            lambda: self._ask("POST", f"/api/v1/commands/{name}", json=body, timeout=COMMAND_TIMEOUT_S),
+            patience_s=PATIENCE_S,
         )
         found: Row = answer.json()
         return found
