@@ -22,6 +22,9 @@ SEED = os.environ.get("FAULT_SEED", "1")
 LAST_MOMENT = 0.9
 """Of the undisturbed run's time behind the start; later the process may be stopping anyway."""
 
+EARLIER = (1.0, 0.6, 0.3)
+"""A busy machine may have slowed the undisturbed run alone: a run that was over in time is tried earlier."""
+
 
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> DemoResult:
@@ -29,6 +32,23 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> DemoResult:
     done = run_demo(tmp_path_factory.mktemp("undisturbed") / "data", *SMALL)
     assert done.returncode == 0, done.progress[-4000:]
     return done
+
+
+def killed_at(process: str, after_s: float, data_dir: Path) -> DemoResult | None:
+    """A demo in which ``process`` was killed so long after the start; None when it was over by then."""
+    data_dir.parent.mkdir()
+    demo = Demo(data_dir, *SMALL)
+    try:
+        until(lambda: demo.pid_of(process) or demo.process.poll() is not None, timeout_s=240)
+        moment = time.monotonic() + after_s
+        until(lambda: time.monotonic() >= moment or demo.process.poll() is not None, timeout_s=after_s + 60)
+        pid = demo.pid_of(process)
+        if pid is None:
+            return None
+        os.kill(pid, signal.SIGKILL)
+        return demo.finish()
+    finally:
+        demo.stop()
 
 
 @pytest.mark.parametrize("process", ["nats", "s3", *SERVICES])
@@ -40,16 +60,11 @@ def test_the_final_counts_equal_an_undisturbed_runs(
     after_s = chance.uniform(0, LAST_MOMENT) * (
         sum(seconds.values()) - seconds["pictures"] - seconds["start"]
     )
-    demo = Demo(tmp_path / "data", *SMALL)
-    try:
-        until(lambda: demo.pid_of(process) or demo.process.poll() is not None, timeout_s=240)
-        moment = time.monotonic() + after_s
-        until(lambda: time.monotonic() >= moment or demo.process.poll() is not None, timeout_s=after_s + 60)
-        pid = demo.pid_of(process)
-        assert pid is not None, f"{process} did not run {after_s:.0f} s after the start"
-        os.kill(pid, signal.SIGKILL)
-        done = demo.finish()
-    finally:
-        demo.stop()
-    assert done.returncode == 0, f"{process} killed after {after_s:.1f} s\n{done.progress[-4000:]}"
-    assert done.counts == undisturbed.counts, f"{process} killed after {after_s:.1f} s"
+    for number, share in enumerate(EARLIER):
+        moment_s = after_s * share
+        done = killed_at(process, moment_s, tmp_path / str(number) / "data")
+        if done is not None:
+            break
+    assert done is not None, f"{process} did not run {moment_s:.0f} s after the start"
+    assert done.returncode == 0, f"{process} killed after {moment_s:.1f} s\n{done.progress[-4000:]}"
+    assert done.counts == undisturbed.counts, f"{process} killed after {moment_s:.1f} s"
