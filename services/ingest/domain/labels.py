@@ -56,6 +56,11 @@ def kind_of(label: str) -> LabelKind:
     return LabelKind.UNKNOWN if UNKNOWN_WORDS.match(label) else LabelKind.CLASS
 
 
+def stored_kind(text: str | None) -> LabelKind | None:
+    """The kind as a column or a manifest holds it; None is an image without label."""
+    return None if text is None else LabelKind(text)
+
+
 def change(current: ImageLabel, label: str, kind: LabelKind | None) -> LabelChange | None:
     """The change that gives an image ``label``; None when it already says so."""
     return _change(current, label, kind or kind_of(label))

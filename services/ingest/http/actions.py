@@ -13,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from contracts.message import Message
 from services.ingest.actions.perform import ACTIONS, Outcome, perform
 from services.ingest.domain.faults import ActionRefused
+from services.ingest.http.body import whole_body
 from services.ingest.http.readable import readable
 from services.runtime.database import Database
 
@@ -28,7 +29,7 @@ def router(database: Database) -> APIRouter:
 
     @routes.post("/{name}")
     async def act(name: str, request: Request) -> dict[str, Any]:
-        command = _command(name, await _body(request))
+        command = _command(name, await whole_body(request, MAX_BODY_BYTES, "command"))
         return {"request_id": getattr(command, "request_id"), **await _outcome(database, command)}  # noqa: B009
 
     return routes
@@ -41,15 +42,6 @@ async def _outcome(database: Database, command: Message) -> Outcome:
     except IntegrityError:
         # Another replica did the same request at the same moment: its outcome is told again.
         return await database.run(lambda unit: perform(unit, command, at))
-
-
-async def _body(request: Request) -> bytes:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            raise ActionRefused(413, f"the command is larger than {MAX_BODY_BYTES} bytes; split it")
-    return bytes(body)
 
 
 def _command(name: str, body: bytes) -> Message:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+import sqlalchemy as sa
 from fastapi import APIRouter, Path, Query
 
 from contracts.events import SnapshotPacked
@@ -23,19 +24,26 @@ def router(database: Database) -> APIRouter:
     async def newest(limit: Limit = 100) -> dict[str, Any]:
         """The newest come first."""
         found = await database.read(lambda connection: snapshots.newest_snapshots(connection, limit))
-        return {"snapshots": [_shown(packed) for packed in found]}
+        return {"snapshots": [_shown(one) for one in found]}
 
     @routes.get("/{snapshot_id}")
     async def one(snapshot_id: SnapshotId) -> dict[str, Any]:
-        packed = await database.read(
-            lambda connection: snapshots.packed_snapshot(connection, snapshot_id, request_id="")
-        )
-        if packed is None:
-            raise ActionRefused(404, f"no snapshot {snapshot_id!r}; GET /api/v1/snapshots lists them")
-        return _shown(packed)
+        return _shown(await database.read(lambda connection: packed(connection, snapshot_id)))
 
     return routes
 
 
-def _shown(packed: SnapshotPacked) -> dict[str, Any]:
-    return packed.model_dump(mode="json", exclude={"request_id"})
+def packed(connection: sa.Connection, snapshot_id: str) -> SnapshotPacked:
+    """The snapshot of that id.
+
+    Raises:
+        ActionRefused: there is none.
+    """
+    found = snapshots.packed_snapshot(connection, snapshot_id, request_id="")
+    if found is None:
+        raise ActionRefused(404, f"no snapshot {snapshot_id[:80]!r}; GET /api/v1/snapshots lists them")
+    return found
+
+
+def _shown(one: SnapshotPacked) -> dict[str, Any]:
+    return one.model_dump(mode="json", exclude={"request_id"})

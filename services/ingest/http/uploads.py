@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import ClientDisconnect
 
+from services.ingest.http.body import whole_body
 from services.ingest.http.readable import readable
 from services.ingest.reception.meta import UploadMeta
 from services.ingest.reception.multipart import META_BYTES, UploadForm, UploadLimits, UploadRefused
@@ -88,7 +89,7 @@ def router(reception: Reception, settings: IngestSettings) -> APIRouter:
     @routes.post("/uploads", status_code=201)
     async def promise(request: Request) -> Promises:
         try:
-            wanted = Wanted.model_validate_json(await _json(request))
+            wanted = Wanted.model_validate_json(await whole_body(request, META_BYTES, "request"))
         except ValidationError as error:
             raise UploadRefused(422, readable(error)) from error
         _check(wanted.files, limits)
@@ -130,15 +131,6 @@ async def _spool(request: Request, file: SpooledFile) -> None:
         raise UploadRefused(413, str(error)) from error
     except ClientDisconnect as error:
         raise UploadRefused(400, "the connection was closed before the end of the body") from error
-
-
-async def _json(request: Request) -> bytes:
-    body = bytearray()
-    async for chunk in request.stream():
-        body.extend(chunk)
-        if len(body) > META_BYTES:
-            raise UploadRefused(413, f"the request is larger than {META_BYTES} bytes; split it")
-    return bytes(body)
 
 
 def _declared(request: Request) -> int:

@@ -10,25 +10,17 @@ import sqlalchemy as sa
 from contracts.events import BenchmarkAssigned
 from contracts.values import ImageId
 from services.ingest.domain.benchmarks import STANDARD, BenchmarkSet, Membership
-from services.ingest.store.pages import pages
+from services.ingest.store.images import locked_images
 from services.ingest.store.tables import benchmark_change, image
 
 
 def lock_memberships(connection: sa.Connection, image_ids: Iterable[ImageId]) -> dict[ImageId, Membership]:
     """Benchmark sets of the images that are known, locked until the transaction ends."""
-    found: dict[ImageId, Membership] = {}
-    for page in pages(image_ids):
-        query = (
-            sa.select(image.c.image_id, image.c.benchmark, image.c.benchmark_revision)
-            .where(image.c.image_id.in_(page))
-            .order_by(image.c.image_id)
-            .with_for_update()
-        )
-        found.update(
-            (row.image_id, Membership(row.benchmark, row.benchmark_revision))
-            for row in connection.execute(query)
-        )
-    return found
+    columns = image.c.benchmark, image.c.benchmark_revision
+    return {
+        row.image_id: Membership(row.benchmark, row.benchmark_revision)
+        for row in locked_images(connection, image_ids, *columns)
+    }
 
 
 def write_memberships(connection: sa.Connection, assigned: Sequence[BenchmarkAssigned]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import UTC
 from typing import Any
 
@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from contracts.events import ImageAccepted, ImageDeduplicated, ImageFlagged
 from contracts.values import ImageId
 from services.ingest.domain.faults import ImageNotYetKnown
+from services.ingest.store.pages import pages
 from services.ingest.store.tables import image, image_flag
 
 
@@ -18,6 +19,15 @@ def known_images(connection: sa.Connection, image_ids: Collection[ImageId]) -> f
     """Those of ``image_ids`` that the library has."""
     query = sa.select(image.c.image_id).where(image.c.image_id.in_(image_ids))
     return frozenset(connection.scalars(query))
+
+
+def locked_images(
+    connection: sa.Connection, image_ids: Iterable[ImageId], *columns: sa.Column[Any]
+) -> Iterator[sa.Row[Any]]:
+    """``image_id`` and ``columns`` of those that are known, locked until the transaction ends."""
+    for page in pages(image_ids):
+        query = sa.select(image.c.image_id, *columns).where(image.c.image_id.in_(page))
+        yield from connection.execute(query.order_by(image.c.image_id).with_for_update())
 
 
 def images_by_pixels(connection: sa.Connection, digests: Collection[str]) -> dict[str, ImageId]:

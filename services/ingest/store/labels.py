@@ -9,26 +9,20 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from contracts.values import ImageId, LabelKind
+from contracts.values import ImageId
 from services.ingest.domain.facts import LabelFact
-from services.ingest.domain.labels import ImageLabel, LabelChange
-from services.ingest.store.pages import pages
+from services.ingest.domain.labels import ImageLabel, LabelChange, stored_kind
+from services.ingest.store.images import locked_images
 from services.ingest.store.tables import image, label_change
 
 
 def lock_labels(connection: sa.Connection, image_ids: Iterable[ImageId]) -> dict[ImageId, ImageLabel]:
     """Labels of the images that are known, locked until the transaction ends."""
-    found: dict[ImageId, ImageLabel] = {}
-    for page in pages(image_ids):
-        query = (
-            sa.select(image.c.image_id, image.c.label, image.c.label_kind, image.c.label_revision)
-            .where(image.c.image_id.in_(page))
-            .order_by(image.c.image_id)
-            .with_for_update()
-        )
-        for row in connection.execute(query):
-            found[row.image_id] = ImageLabel(row.label, _kind(row.label_kind), row.label_revision)
-    return found
+    columns = image.c.label, image.c.label_kind, image.c.label_revision
+    return {
+        row.image_id: ImageLabel(row.label, stored_kind(row.label_kind), row.label_revision)
+        for row in locked_images(connection, image_ids, *columns)
+    }
 
 
 def ordered_together(connection: sa.Connection, change_id: str) -> dict[ImageId, list[LabelChange]]:
@@ -37,7 +31,11 @@ def ordered_together(connection: sa.Connection, change_id: str) -> dict[ImageId,
     for row in connection.execute(sa.select(label_change).where(label_change.c.change_id == change_id)):
         found[row.image_id].append(
             LabelChange(
-                row.revision, row.previous_label, _kind(row.previous_kind), row.label, _kind(row.label_kind)
+                row.revision,
+                row.previous_label,
+                stored_kind(row.previous_kind),
+                row.label,
+                stored_kind(row.label_kind),
             )
         )
     return found
@@ -74,7 +72,3 @@ def _change_row(fact: LabelFact) -> dict[str, Any]:
         "suggestion": None if fact.suggestion is None else fact.suggestion.model_dump(),
         "change_id": fact.change_id,
     }
-
-
-def _kind(kind: str | None) -> LabelKind | None:
-    return None if kind is None else LabelKind(kind)

@@ -10,11 +10,12 @@ import sqlalchemy as sa
 
 from contracts.events import SnapshotPacked
 from contracts.taxonomy import Taxonomy
-from contracts.values import DuplicateVerdict, LabelKind, ObjectRef, Source
+from contracts.values import DuplicateVerdict, ObjectRef, Source
+from services.ingest.domain.labels import stored_kind
 from services.ingest.domain.shards import Shard, appended
 from services.ingest.domain.state import LibraryImage
 from services.ingest.store.tables import image, shard, snapshot, snapshot_request
-from services.ingest.store.taxonomy import current_taxonomy
+from services.ingest.store.taxonomy import at_one_moment, current_taxonomy
 from services.runtime.database import upsert
 
 PACKED_COLUMNS = (
@@ -67,9 +68,7 @@ def _last_shard(connection: sa.Connection) -> tuple[int, int] | None:
 
 def library_state(connection: sa.Connection) -> tuple[list[LibraryImage], Taxonomy]:
     """Images that have a place in a shard, sorted by image id, and the taxonomy of the same moment."""
-    if connection.dialect.name == "postgresql":
-        # A rename changes labels and taxonomy at once; two statements must not see one without the other.
-        connection.execute(sa.text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
+    at_one_moment(connection)
     query = sa.select(*STATE_COLUMNS).where(image.c.shard_number.is_not(None)).order_by(image.c.image_id)
     return [_library_image(row) for row in connection.execute(query)], current_taxonomy(connection)
 
@@ -80,7 +79,7 @@ def _library_image(row: Any) -> LibraryImage:
         image_id=row.image_id,
         normalised=ObjectRef.model_validate(row.normalised),
         label=row.label,
-        label_kind=None if row.label_kind is None else LabelKind(row.label_kind),
+        label_kind=stored_kind(row.label_kind),
         source=Source(row.source),
         guest=row.guest,
         visit=row.visit,

@@ -32,6 +32,15 @@ def current_taxonomy(connection: sa.Connection) -> Taxonomy:
     return _read(connection)
 
 
+def at_one_moment(connection: sa.Connection) -> None:
+    """Let all that ``connection`` reads be of one moment; nothing was asked of it yet.
+
+    A rename changes labels and taxonomy at once; two statements must not see one without the other.
+    """
+    if connection.dialect.name == "postgresql":  # a transaction of SQLite's always is
+        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+
+
 def resolve_label(connection: sa.Connection, label: str) -> str:
     """Today's name of ``label``, which may be a former one."""
     return current_taxonomy(connection).todays_label(label)

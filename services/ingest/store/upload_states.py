@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
 import sqlalchemy as sa
 
+from services.ingest.store.descriptions import iso
 from services.ingest.store.tables import presigned, upload
 
 
@@ -47,7 +47,10 @@ def upload_states(
     if after is not None:
         query = query.where(known.c.upload_id > after)
     found = connection.execute(query.order_by(known.c.upload_id).limit(limit + 1)).mappings().all()
-    rows = [{name: _utc(value) for name, value in row.items()} for row in found[:limit]]
+    rows = [
+        {name: iso(value) if name.endswith("_at") else value for name, value in row.items()}
+        for row in found[:limit]
+    ]
     return rows, rows[-1]["upload_id"] if len(found) > limit else None
 
 
@@ -85,8 +88,3 @@ def _awaiting() -> sa.Select[Any]:
         never,
         never,
     ).where(~sa.exists().where(upload.c.upload_id == presigned.c.upload_id))
-
-
-def _utc(value: Any) -> Any:
-    """SQLite keeps no zone; what was stored was UTC."""
-    return value.replace(tzinfo=UTC) if isinstance(value, datetime) and value.tzinfo is None else value

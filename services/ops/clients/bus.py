@@ -121,7 +121,7 @@ async def _connect(url: str, password: str) -> Client:
 
     async def note(error: Exception) -> None:
         """Outages show where a call fails; nats-py would print each one with a traceback."""
-        faults[:] = [error]
+        faults.append(error)
 
     try:
         # Without a limit on reconnects the first contact has none either, hence the outer one.
@@ -139,5 +139,12 @@ async def _connect(url: str, password: str) -> Client:
             )
     except AWAY as error:
         await client.close()
-        raise _away(faults[0] if faults else error) from error
+        raise _away(_told(faults) or error) from error
     return client
+
+
+def _told(faults: list[Exception]) -> Exception | None:
+    """What the broker itself said, when one attempt of several heard it: a refusal closes the
+    connection, and a socket that is written to meanwhile reports only the reset."""
+    own_words = [one for one in faults if isinstance(one, NatsError)]
+    return (own_words or faults or [None])[-1]

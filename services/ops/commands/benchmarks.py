@@ -8,9 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from services.ops.clients.output import Output, facts, table
-from services.ops.commands.labels import Images, Reason
+from services.ops.commands.labels import Images, Reason, change_images
 from services.ops.commands.options import AsJson, By, DataDir, person
-from services.ops.commands.session import open_ingest, run
+from services.ops.commands.session import read_ingest, run
 
 
 def add(
@@ -50,7 +50,7 @@ def remove(
 
 def list_sets(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """List the sets with their sizes."""
-    data = run(_sets(data_dir))
+    data = run(read_ingest(data_dir, "/api/v1/benchmarks"))
     columns = ("benchmark", "images", "labels")
     rows = [tuple(one[name] for name in columns) for one in data["benchmarks"]]
     Output(as_json).end(data, table("Benchmark sets", columns, rows))
@@ -59,19 +59,9 @@ def list_sets(data_dir: DataDir = None, as_json: AsJson = False) -> None:
 async def _assign(
     data_dir: Path | None, images: list[str], name: str | None, reason: str | None, by: str
 ) -> dict[str, Any]:
-    from services.ops.clients.changes import change_many
-    from services.ops.clients.selection import named_images, whole_ids
+    from services.ops.clients.selection import named_images
 
-    named = named_images(images)
-    async with open_ingest(data_dir) as library:
-        image_ids = await whole_ids(library, named)
-        changed = await change_many(
-            library, "benchmark.assign", image_ids, "run the same again", benchmark=name, reason=reason, by=by
-        )
-    return {"images": len(image_ids), "changed": changed}
-
-
-async def _sets(data_dir: Path | None) -> dict[str, Any]:
-    async with open_ingest(data_dir) as library:
-        found: dict[str, Any] = await library.get("/api/v1/benchmarks")
-    return found
+    fields = {"benchmark": name, "reason": reason, "by": by}
+    return await change_images(
+        data_dir, "benchmark.assign", named_images(images), "run the same again", fields
+    )

@@ -10,7 +10,7 @@ import typer
 
 from services.ops.clients.output import Output, plain, table
 from services.ops.commands.options import AsJson, DataDir
-from services.ops.commands.session import open_ingest, run
+from services.ops.commands.session import read_ingest, run
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -47,7 +47,10 @@ def apply(
 def _end(data_dir: Path | None, as_json: bool, path: str, version: int | None) -> None:
     from contracts.commands import DatasetRules
 
-    found, minimum = run(_counts(data_dir, path, version)), DatasetRules().minimum_per_class
+    found, minimum = (
+        run(read_ingest(data_dir, path, taxonomy_version=version)),
+        DatasetRules().minimum_per_class,
+    )
     listed = [{**one, "missing": max(0, minimum - one["images"])} for one in found["classes"]]
     data = {**found, "minimum_per_class": minimum, "classes": listed}
     Output(as_json).end(data, *_tables(data))
@@ -77,9 +80,3 @@ def _rows(one: dict[str, Any], minimum: int) -> Iterator[tuple[object, ...]]:
 
 def _figures(one: dict[str, Any]) -> tuple[int, ...]:
     return one["images"], *(one["by_source"][source] for source in SOURCES)
-
-
-async def _counts(data_dir: Path | None, path: str, version: int | None) -> dict[str, Any]:
-    async with open_ingest(data_dir) as library:
-        found: dict[str, Any] = await library.get(path, taxonomy_version=version)
-    return found

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from services.ops.clients.output import Output, facts, moment, plain, table
+from services.ops.commands import filters
 from services.ops.commands.options import AsJson, DataDir
 from services.ops.commands.session import open_ingest, run
 
@@ -23,33 +24,21 @@ RENDITIONS = ("original", "normalised", "thumbnail")
 
 
 def images(
-    label_name: Annotated[
-        str | None, typer.Option("--label", help="With this label or one below it.")
-    ] = None,
-    class_name: Annotated[
-        str | None, typer.Option("--class", help="In this class of the newest taxonomy.")
-    ] = None,
-    kind: Annotated[
-        str | None, typer.Option("--kind", help="class, unknown, out-of-scope or rejected.")
-    ] = None,
+    label_name: filters.Label = None,
+    class_name: filters.ClassName = None,
+    kind: filters.Kind = None,
     unlabelled: Annotated[bool, typer.Option("--unlabelled", help="Without a label.")] = False,
-    flag: Annotated[
-        list[str] | None, typer.Option("--flag", help="With this quality flag; all of several.")
-    ] = None,
-    source: Annotated[str | None, typer.Option("--source", help="real, staged or synthetic.")] = None,
-    guest: Annotated[str | None, typer.Option("--guest", help="Taken by this guest.")] = None,
-    visit: Annotated[str | None, typer.Option("--visit", help="Taken at this visit.")] = None,
-    tag: Annotated[str | None, typer.Option("--tag", help="With this tag.")] = None,
-    benchmark: Annotated[str | None, typer.Option("--benchmark", help="In this benchmark set.")] = None,
-    verdict: Annotated[str | None, typer.Option("--verdict", help="unique or near (duplicate).")] = None,
-    double_check: Annotated[bool, typer.Option("--double-check", help="Waiting for another look.")] = False,
-    disagreement: Annotated[
-        bool, typer.Option("--disagreement", help="Where an opinion differs from the label.")
-    ] = False,
-    file: Annotated[str | None, typer.Option("--file", help="With this text in the file name.")] = None,
-    upstream_id: Annotated[
-        str | None, typer.Option("--upstream-id", help="Uploaded under this id of the upstream system.")
-    ] = None,
+    flag: filters.Flags = None,
+    source: filters.FromSource = None,
+    guest: filters.Guest = None,
+    visit: filters.Visit = None,
+    tag: filters.Tag = None,
+    benchmark: filters.Benchmark = None,
+    verdict: filters.Verdict = None,
+    double_check: filters.DoubleCheck = False,
+    disagreement: filters.Disagreement = False,
+    file: filters.FileText = None,
+    upstream_id: filters.UpstreamId = None,
     limit: Annotated[
         int | None,
         typer.Option("--limit", min=1, max=ALL, help="At most so many; default: 50, with --ids all."),
@@ -59,23 +48,11 @@ def images(
     as_json: AsJson = False,
 ) -> None:
     """Query the library; filters combine with AND."""
-    query: dict[str, Any] = {
-        "label": label_name,
-        "class": class_name,
-        "kind": kind,
-        "unlabelled": unlabelled or None,
-        "flag": flag or None,
-        "source": source,
-        "guest": guest,
-        "visit": visit,
-        "tag": tag,
-        "benchmark": benchmark,
-        "verdict": verdict,
-        "double_check": double_check or None,
-        "disagreement": disagreement or None,
-        "file": file,
-        "upstream_id": upstream_id,
-    }
+    query = filters.image_query(
+        label_name=label_name, class_name=class_name, kind=kind, unlabelled=unlabelled or None, flag=flag,
+        source=source, guest=guest, visit=visit, tag=tag, benchmark=benchmark, verdict=verdict,
+        double_check=double_check, disagreement=disagreement, file=file, upstream_id=upstream_id,
+    )  # fmt: skip
     output = Output(as_json)
     most = limit or (ALL if ids else SHOWN)
     rows = run(_images(data_dir, most + 1, query))

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from services.ops.clients.output import Output, facts
-from services.ops.commands.options import AsJson, By, DataDir, Timeout, Wait, person
+from services.ops.commands import filters
+from services.ops.commands.options import (
+    SOURCES,
+    AsJson,
+    By,
+    DataDir,
+    Timeout,
+    Wait,
+    person,
+    source_named,
+)
 from services.ops.commands.session import find_stack, run
 
 if TYPE_CHECKING:
@@ -17,7 +27,6 @@ if TYPE_CHECKING:
     from services.ops.interchange.importing import Account, Defaults
 
 FORMATS = "imagefolder, csv, parquet, hf, label-studio or webdataset"
-SOURCES = "real, staged or synthetic"
 TOLD = 50
 """Problems told one by one to a person; ``--json`` has all."""
 
@@ -40,12 +49,10 @@ def import_(
     as_json: AsJson = False,
 ) -> None:
     """Take in a data set of another tool. The same again adds nothing."""
-    from contracts.values import Source
     from services.ops.interchange.formats import find
     from services.ops.interchange.importing import Defaults, survey
 
-    if source not in {one.value for one in Source}:
-        raise typer.BadParameter(f"{source!r} is not one of {SOURCES}", param_hint="--source")
+    named = source_named(source)
     output = Output(as_json)
     found = find(path, format_name)
     output.say(f"{path} is {found.format.name}, {len(found.sources)} {_noun(found)}")
@@ -53,9 +60,7 @@ def import_(
         account = survey(found)
     else:
         account = run(
-            _import(
-                data_dir, output, found, Defaults(Source(source), person(by)), timeout_s if wait else None
-            )
+            _import(data_dir, output, found, Defaults(named, person(by)), timeout_s if wait else None)
         )
     _tell(output, found, account, dry_run=dry_run)
     if account.problems:
@@ -128,29 +133,23 @@ def export_images(
     pictures: Annotated[
         str, typer.Option("--pictures", help="original, normalised (square PNG) or none.")
     ] = "original",
-    label_name: Annotated[
-        str | None, typer.Option("--label", help="With this label or one below it.")
-    ] = None,
-    class_name: Annotated[str | None, typer.Option("--class", help="Of this trained class.")] = None,
-    kind: Annotated[str | None, typer.Option("--kind", help="With a label of this kind.")] = None,
+    label_name: filters.Label = None,
+    class_name: filters.ClassName = None,
+    kind: filters.Kind = None,
     unlabelled: Annotated[
         bool | None, typer.Option("--unlabelled/--labelled", help="Without a label, or with one.")
     ] = None,
-    flag: Annotated[
-        list[str] | None, typer.Option("--flag", help="With this quality flag; repeatable.")
-    ] = None,
-    source: Annotated[str | None, typer.Option("--source", help=f"{SOURCES}.")] = None,
-    guest: Annotated[str | None, typer.Option("--guest", help="Of this guest.")] = None,
-    visit: Annotated[str | None, typer.Option("--visit", help="Of this visit.")] = None,
-    tag: Annotated[str | None, typer.Option("--tag", help="With this tag.")] = None,
-    benchmark: Annotated[str | None, typer.Option("--benchmark", help="In this benchmark set.")] = None,
-    verdict: Annotated[str | None, typer.Option("--verdict", help="unique or near (duplicate).")] = None,
-    double_check: Annotated[bool, typer.Option("--double-check", help="Waiting for another look.")] = False,
-    disagreement: Annotated[
-        bool, typer.Option("--disagreement", help="Where an opinion differs from the label.")
-    ] = False,
-    file: Annotated[str | None, typer.Option("--file", help="With this text in the file name.")] = None,
-    upstream_id: Annotated[str | None, typer.Option("--upstream-id", help="With this upstream id.")] = None,
+    flag: filters.Flags = None,
+    source: filters.FromSource = None,
+    guest: filters.Guest = None,
+    visit: filters.Visit = None,
+    tag: filters.Tag = None,
+    benchmark: filters.Benchmark = None,
+    verdict: filters.Verdict = None,
+    double_check: filters.DoubleCheck = False,
+    disagreement: filters.Disagreement = False,
+    file: filters.FileText = None,
+    upstream_id: filters.UpstreamId = None,
     shard_images: Annotated[
         int, typer.Option("--shard-images", min=1, help="Most images in a WebDataset shard.")
     ] = 10_000,
@@ -168,19 +167,18 @@ def export_images(
         raise OpsError(f"pictures {pictures!r} are not known: use {', '.join(PICTURES)}")
     plan = ExportPlan(out.expanduser().resolve(), KNOWN[format_name], pictures, shard_images)
     plan.check()
-    filters: dict[str, Any] = {
-        "label": label_name, "class": class_name, "kind": kind, "unlabelled": unlabelled,
-        "flag": flag or None, "source": source, "guest": guest, "visit": visit, "tag": tag,
-        "benchmark": benchmark, "verdict": verdict, "double_check": double_check or None,
-        "disagreement": disagreement or None, "file": file, "upstream_id": upstream_id,
-    }  # fmt: skip
+    query = filters.image_query(
+        label_name=label_name, class_name=class_name, kind=kind, unlabelled=unlabelled, flag=flag,
+        source=source, guest=guest, visit=visit, tag=tag, benchmark=benchmark, verdict=verdict,
+        double_check=double_check, disagreement=disagreement, file=file, upstream_id=upstream_id,
+    )  # fmt: skip
     output = Output(as_json)
-    images = run(_export(data_dir, output, plan, filters))
+    images = run(_export(data_dir, output, plan, query))
     data = {"format": format_name, "out": str(plan.out), "images": images, "pictures": pictures}
     output.end(data, facts("Export", data))
 
 
-async def _export(data_dir: Path | None, output: Output, plan: ExportPlan, filters: dict[str, Any]) -> int:
+async def _export(data_dir: Path | None, output: Output, plan: ExportPlan, query: dict[str, Any]) -> int:
     from services.ops.clients.library import open_library
     from services.ops.commands.progress import counting, waiting
     from services.ops.interchange.exporting import export, list_records
@@ -188,7 +186,7 @@ async def _export(data_dir: Path | None, output: Output, plan: ExportPlan, filte
     stack = find_stack(data_dir)
     async with open_library(stack.urls["ingest"], stack.api_token) as library:
         with waiting(output, "Listing"):
-            records = await list_records(library, **filters)
+            records = await list_records(library, **query)
         with counting(output, "Exporting", len(records)) as advance:
             await export(library, plan, records, advance)
     return len(records)

@@ -9,7 +9,7 @@ import typer
 
 from services.ops.clients.output import Output, facts
 from services.ops.commands.options import AsJson, By, DataDir, person
-from services.ops.commands.session import open_ingest, run
+from services.ops.commands.session import command_ingest, open_ingest, run
 
 WHICH = "Ids of images or their first 6 digits and more; - reads ids from standard input."
 Images = Annotated[list[str], typer.Argument(metavar="IMAGE...", help=WHICH)]
@@ -41,7 +41,7 @@ def label(
     fields = {"label": name, "kind": kind, "reason": reason, "by": person(by), "change_id": change_id}
     undo = f"menagerie label-undo {change_id}"
     remedy = f"run the same again, or take them back with `{undo}`"
-    data = run(_change(data_dir, "label.assign-many", named_images(images), remedy, fields))
+    data = run(change_images(data_dir, "label.assign-many", named_images(images), remedy, fields))
     shown = {
         "label": name,
         "images": data["images"],
@@ -61,7 +61,7 @@ def label_undo(
 ) -> None:
     """Bring back every label that one change set; images that were labelled again since stay as they are."""
     fields = {"change_id": change, "reason": reason, "by": person(by)}
-    outcome = run(_command(data_dir, "label.undo", fields))
+    outcome = run(command_ingest(data_dir, "label.undo", **fields))
     data = {"undone": change, "change_id": outcome["request_id"], **outcome}
     shown = {
         "labels brought back": outcome["changed"],
@@ -120,7 +120,7 @@ def double_check(
     if done:
         fields["verdict"] = "unsure" if unsure else "keep"
     command = "label.double-checked" if done else "label.double-check"
-    data = run(_change(data_dir, command, named_images(images), "run the same again", fields))
+    data = run(change_images(data_dir, command, named_images(images), "run the same again", fields))
     counted = "looked at" if done else "put into the queue"
     way_back = "menagerie double-check IMAGE... " + ("--reason WHY" if done else "--done")
     shown = {
@@ -132,9 +132,10 @@ def double_check(
     Output(as_json).end(data, facts("Double-check", shown))
 
 
-async def _change(
+async def change_images(
     data_dir: Path | None, command: str, named: list[str], remedy: str, fields: dict[str, Any]
 ) -> dict[str, Any]:
+    """Do ``command`` for the images that ``named`` stand for; how many they are, and how many it changed."""
     from services.ops.clients.changes import change_many
     from services.ops.clients.selection import whole_ids
 
@@ -151,8 +152,3 @@ async def _opinion(data_dir: Path | None, named: list[str], fields: dict[str, An
         [image_id] = await whole_ids(library, named)
         outcome = await library.command("label.give-opinion", image_id=image_id, **fields)
     return {"image_id": image_id, "label": fields["label"], **outcome}
-
-
-async def _command(data_dir: Path | None, name: str, fields: dict[str, Any]) -> dict[str, Any]:
-    async with open_ingest(data_dir) as library:
-        return await library.command(name, **fields)

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from services.ops.clients.output import Output, facts
-from services.ops.commands.options import AsJson, By, DataDir, person
-from services.ops.commands.session import find_stack, open_ingest, run
+from services.ops.commands.options import SOURCES, AsJson, By, DataDir, person, source_named
+from services.ops.commands.session import command_ingest, find_stack, run
 
 if TYPE_CHECKING:
     from services.ops.clients.plan import UploadPlan
     from services.ops.clients.uploads import UploadOutcome
-
-SOURCES = "real, staged or synthetic"
 
 
 def upload(
@@ -53,7 +51,7 @@ def upload(
     output = Output(as_json)
     tags = checked_tags(tuple(dict.fromkeys(tag or ())), "--tag")
     rules = UploadRules(
-        _source(source), benchmark, unlabelled_fraction, person(by), guest=guest, visit=visit, tags=tags
+        source_named(source), benchmark, unlabelled_fraction, person(by), guest=guest, visit=visit, tags=tags
     )
     plan = plan_uploads(paths, rules, UlidSource())
     for name in plan.missing:
@@ -88,15 +86,6 @@ def upload(
         raise typer.Exit(1)
 
 
-def _source(text: str) -> Any:
-    from contracts.values import Source
-
-    try:
-        return Source(text)
-    except ValueError as error:
-        raise typer.BadParameter(f"{text!r} is not one of {SOURCES}", param_hint="--source") from error
-
-
 async def _upload(
     data_dir: Path | None, output: Output, plan: UploadPlan, patience_s: float
 ) -> UploadOutcome:
@@ -111,11 +100,6 @@ async def _upload(
 
 def reconcile(by: By = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Take in what lies in the drop bucket and was never announced."""
-    data = run(_reconcile(data_dir, person(by)))
+    data = run(command_ingest(data_dir, "library.reconcile-requested", by=person(by)))
     shown = {"request": data["request_id"], "what comes of it": "menagerie status, menagerie watch"}
     Output(as_json).end(data, facts("Reconciling is queued", shown))
-
-
-async def _reconcile(data_dir: Path | None, by: str) -> dict[str, Any]:
-    async with open_ingest(data_dir) as library:
-        return await library.command("library.reconcile-requested", by=by)

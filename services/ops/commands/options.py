@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from contracts.values import Source
 
 DataDir = Annotated[
     Path | None,
@@ -22,6 +25,23 @@ Timeout = Annotated[float, typer.Option("--timeout-s", min=1, help="How long to 
 By = Annotated[
     str | None, typer.Option("--by", help="Who asks, as recorded; default: the user's login name.")
 ]
+
+
+SOURCES = "real, staged or synthetic"
+
+
+def source_named(text: str) -> Source:
+    """Where pictures come from.
+
+    Raises:
+        typer.BadParameter: nothing is called so.
+    """
+    from contracts.values import Source
+
+    try:
+        return Source(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is not one of {SOURCES}", param_hint="--source") from error
 
 
 def person(by: str | None) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from services.ops.clients.bus import Bus
-    from services.ops.clients.library import Library
+    from services.ops.clients.library import Library, Param
     from services.ops.clients.reads import Reporter
     from services.ops.stack.record import Connection
 
@@ -61,6 +61,19 @@ async def open_ingest(data_dir: Path | None) -> AsyncIterator[Library]:
     stack = find_stack(data_dir)
     async with open_library(stack.urls["ingest"], stack.api_token) as library:
         yield library
+
+
+async def read_ingest(data_dir: Path | None, path: str, **params: Param) -> dict[str, Any]:
+    """One answer of the library's HTTP API."""
+    async with open_ingest(data_dir) as library:
+        found: dict[str, Any] = await library.get(path, **params)
+    return found
+
+
+async def command_ingest(data_dir: Path | None, name: str, **fields: Any) -> dict[str, Any]:
+    """The outcome of one command of contracts/commands.py."""
+    async with open_ingest(data_dir) as library:
+        return await library.command(name, **fields)
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

@@ -9,7 +9,7 @@ import typer
 
 from services.ops.clients.output import Output, facts, moment, table
 from services.ops.commands.options import AsJson, By, DataDir, Timeout, Wait, person
-from services.ops.commands.session import open_ingest, open_session, run
+from services.ops.commands.session import open_session, read_ingest, run
 
 
 def snapshot(
@@ -47,7 +47,7 @@ def snapshots(
     as_json: AsJson = False,
 ) -> None:
     """List the packed snapshots, the newest first."""
-    data = run(_snapshots(data_dir, limit))
+    data = run(read_ingest(data_dir, "/api/v1/snapshots", limit=limit))
     counted = ("images", "labelled", "classes", "shards", "shards_reused")
     columns = ("snapshot_id", *counted[:4], "reused", "packed")
     rows = [
@@ -55,9 +55,3 @@ def snapshots(
         for one in data["snapshots"]
     ]
     Output(as_json).end(data, table(f"{len(rows)} snapshots", columns, rows))
-
-
-async def _snapshots(data_dir: Path | None, limit: int) -> dict[str, Any]:
-    async with open_ingest(data_dir) as library:
-        found: dict[str, Any] = await library.get("/api/v1/snapshots", limit=limit)
-    return found

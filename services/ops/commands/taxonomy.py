@@ -10,7 +10,7 @@ import typer
 from services.ops.clients.output import Output, facts, moment, plain, table
 from services.ops.commands.labels import Reason
 from services.ops.commands.options import AsJson, By, DataDir, person
-from services.ops.commands.session import open_ingest, run
+from services.ops.commands.session import command_ingest, read_ingest, run
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -98,7 +98,7 @@ def undo(
 
 
 def _change(data_dir: Path | None, as_json: bool, name: str, by: str | None, **fields: Any) -> None:
-    done = run(_command(data_dir, name, {**fields, "by": person(by)}))
+    done = run(command_ingest(data_dir, name, **fields, by=person(by)))
     Output(as_json).end(done, _changed(done))
 
 
@@ -126,11 +126,4 @@ def _sentence(change: dict[str, Any]) -> str:
 
 
 async def _taxonomy(data_dir: Path | None, version: int | None) -> dict[str, Any]:
-    async with open_ingest(data_dir) as library:
-        found: dict[str, Any] = await library.get(PATH if version is None else f"{PATH}/{version}")
-    return found
-
-
-async def _command(data_dir: Path | None, name: str, fields: dict[str, Any]) -> dict[str, Any]:
-    async with open_ingest(data_dir) as library:
-        return await library.command(name, **fields)
+    return await read_ingest(data_dir, PATH if version is None else f"{PATH}/{version}")
