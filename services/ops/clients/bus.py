@@ -145,6 +145,7 @@ async def _connect(url: str, password: str) -> Client:
 
 def _told(faults: list[Exception]) -> Exception | None:
     """What the broker itself said, when one attempt of several heard it: a refusal closes the
-    connection, and a socket that is written to meanwhile reports only the reset."""
+    connection, and a socket that is written to meanwhile reports only the reset.
+    """
     own_words = [one for one in faults if isinstance(one, NatsError)]
     return (own_words or faults or [None])[-1]
