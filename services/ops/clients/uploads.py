@@ -84,10 +84,12 @@ class Uploader:
                 async with asyncio.TaskGroup() as group:
                     for batch in batches(files, sizes):
                         group.create_task(send(batch))
-            except* OpsError as failures:
+            except ExceptionGroup as failures:  # `except*` of early 3.11 wraps what is raised in it
+                if failures.split(OpsError)[1] is not None:
+                    raise
                 left = len(files) - len(outcome.received) - len(outcome.refused)
                 raise OpsError(
-                    f"{left} of {len(files)} files were not taken: {_first(failures)}; "
+                    f"{left} of {len(files)} files were not taken: {failures.exceptions[0]}; "
                     "run the same upload again, files already there do not count twice"
                 ) from failures
         return outcome
@@ -129,13 +131,6 @@ class Uploader:
         if answer.is_error:
             raise OpsError(f"ingest refuses uploads ({_detail(answer)})")
         return {entry["upload_id"]: entry["image_id"] for entry in answer.json()["received"]}
-
-
-def _first(group: BaseExceptionGroup[OpsError]) -> str:
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return str(error)
 
 
 def _size(file: PlannedFile) -> int:

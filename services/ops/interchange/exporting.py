@@ -166,11 +166,10 @@ async def _together(work: Callable[[], Any]) -> None:
         async with asyncio.TaskGroup() as group:
             for _ in range(IN_FLIGHT):
                 group.create_task(work())
-    except* (OpsError, OSError) as failures:
-        error: BaseException = failures
-        while isinstance(error, BaseExceptionGroup):
-            error = error.exceptions[0]
-        raise error from None
+    except ExceptionGroup as failures:  # `except*` of early 3.11 wraps what is raised in it
+        if failures.split((OpsError, OSError))[1] is not None:
+            raise
+        raise failures.exceptions[0] from None
 
 
 def _slices(records: Sequence[Record], size: int) -> Iterator[Sequence[Record]]:
