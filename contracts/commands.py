@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from contracts.message import Message, UtcDatetime
 from contracts.taxonomy import ClassName
@@ -306,4 +306,60 @@ class RequestIdentification(Message):
     model_version: ModelVersion
     snapshot_id: str | None = None
     by: PersonName
+    requested_at: UtcDatetime
+
+
+class RequestVectors(Message):
+    """Compute similarity vectors of a snapshot's images (the newest's when none is named). Heard by bulkid.
+
+    ``model_version`` None means the newest exported model, or the pretrained backbone before there is one.
+    """
+
+    name = "bulk.vectors-requested"
+    key_fields = ("request_id",)
+
+    request_id: RequestId
+    model_version: ModelVersion | None = None
+    snapshot_id: str | None = None
+    by: PersonName
+    requested_at: UtcDatetime
+
+
+class ResolveDuplicate(Message):
+    """A person's word on two images, remembered for ever. Heard by dedup.
+
+    With ``keep`` (one of the two) they are duplicates and the other leaves the data sets; without it they
+    are not, both stay, and the pair is never offered again.
+    """
+
+    name = "duplicate.resolve"
+    key_fields = ("request_id",)
+
+    request_id: RequestId
+    image_id: ImageId
+    other_id: ImageId
+    keep: ImageId | None = None
+    by: PersonName
+    reason: Reason | None = None
+    requested_at: UtcDatetime
+
+    @model_validator(mode="after")
+    def _names_two_images(self) -> Self:
+        if self.image_id == self.other_id:
+            raise ValueError("image_id and other_id must be two images")
+        if self.keep not in {None, self.image_id, self.other_id}:
+            raise ValueError("keep must be image_id or other_id, or left out to keep both")
+        return self
+
+
+class UndoDuplicate(Message):
+    """Take back the resolution of that request; the pair is as it was before it. Heard by dedup."""
+
+    name = "duplicate.undo"
+    key_fields = ("request_id",)
+
+    request_id: RequestId
+    undoes: RequestId
+    by: PersonName
+    reason: Reason | None = None
     requested_at: UtcDatetime

@@ -26,9 +26,12 @@ from contracts.values import (
     Measure,
     ModelVersion,
     ObjectRef,
+    Orientation,
+    PairState,
     PersonName,
     Reason,
     RejectCode,
+    Similarity,
     Source,
     Suggestion,
     Tags,
@@ -144,6 +147,38 @@ class ImageDeduplicated(Message):
     distance_bits: Count | None = None
     detector: str
     deduplicated_at: UtcDatetime
+    orientation: Orientation = Orientation.SAME
+    """How ``duplicate_of`` has to be turned to look like this image."""
+    by: PersonName | None = None
+    """Whose word the verdict rests on; None: it was computed."""
+
+
+class PairJudged(Message):
+    """Two images look alike and dedup is not sure, or a person has decided; ``revision`` counts the pair's.
+
+    ``image_id`` sorts before ``other_id``. What hashes decide for certain is not said pair by pair: it stands
+    in image.deduplicated.
+    """
+
+    name = "image.pair-judged"
+    key_fields = ("image_id", "other_id", "revision")
+
+    image_id: ImageId
+    other_id: ImageId
+    revision: Annotated[int, Field(ge=1)]
+    state: PairState
+    distance_bits: Count | None = None
+    orientation: Orientation = Orientation.SAME
+    similarity: Similarity | None = None
+    detector: str
+    suggested_keep: ImageId
+    """The better of the two by size and sharpness."""
+    keep: ImageId | None = None
+    by: PersonName | None = None
+    reason: Reason | None = None
+    request_id: str | None = None
+    """Of the duplicate.resolve that decided; undone by that id."""
+    judged_at: UtcDatetime
 
 
 class ImageLabelled(Message):
@@ -465,6 +500,26 @@ class BulkIdentified(Message):
     model_version: ModelVersion
     results: tuple[Identification, ...]
     identified_at: UtcDatetime
+
+
+class VectorsComputed(Message):
+    """Similarity vectors of images stand in the store, as Parquet (contracts/manifests.py, VECTOR_COLUMNS).
+
+    ``encoder`` names what made them; vectors of different encoders must not be compared.
+    """
+
+    name = "bulk.vectors-computed"
+    key_fields = ("run_id",)
+
+    run_id: str
+    encoder: str
+    model_version: ModelVersion | None = None
+    """None: the pretrained backbone, as long as there is no model."""
+    snapshot_id: str
+    images: Count
+    dimensions: Annotated[int, Field(ge=1)]
+    vectors: ObjectRef
+    computed_at: UtcDatetime
 
 
 class BulkCompleted(Message):

@@ -86,6 +86,12 @@ SNAPSHOT_COLUMNS: dict[str, str] = {
 }
 """Column name -> Arrow type of a snapshot manifest, key ``<snapshot_id>/manifest.parquet``."""
 
+VECTOR_COLUMNS: dict[str, str] = {
+    "image_id": "string",
+    "vector": "fixed_size_list<float>",
+}
+"""Columns of a file of similarity vectors (bulk.vectors-computed), sorted by image_id; each of length 1."""
+
 DATASET_COLUMNS: dict[str, str] = {
     "image_id": "string",
     "label": "string",

@@ -104,10 +104,41 @@ class DoubleCheckVerdict(StrEnum):
 
 
 class DuplicateVerdict(StrEnum):
-    """What dedup says of an accepted image."""
+    """What dedup says of an accepted image. Only ``near`` leaves it out of data sets.
+
+    ``burst``: one of several photos of the same moment by the same guest, alike but no copy; it stays in
+    use, and its ``group`` keeps it on one side of a split with the others.
+    """
 
     UNIQUE = "unique"
     NEAR = "near"
+    BURST = "burst"
+
+
+class PairState(StrEnum):
+    """What is decided of two images that look alike. The last two are a person's word and stay."""
+
+    REVIEW = "review"
+    AUTOMATIC = "automatic"
+    """Duplicates by a threshold that was learnt from people's verdicts."""
+    BURST = "burst"
+    CLOSED = "closed"
+    """No longer alike enough, or one of the two was removed: nothing is left to decide."""
+    DUPLICATE = "duplicate"
+    NOT_DUPLICATE = "not-duplicate"
+
+
+class Orientation(StrEnum):
+    """How the one image has to be turned to look like the other (the names of Pillow's Transpose)."""
+
+    SAME = "same"
+    FLIP_LEFT_RIGHT = "flip-left-right"
+    FLIP_TOP_BOTTOM = "flip-top-bottom"
+    ROTATE_90 = "rotate-90"
+    ROTATE_180 = "rotate-180"
+    ROTATE_270 = "rotate-270"
+    TRANSPOSE = "transpose"
+    TRANSVERSE = "transverse"
 
 
 class Side(StrEnum):
@@ -164,6 +195,10 @@ class Flag(Value):
     flag: QualityFlag
     value: float
     threshold: float
+
+
+Similarity = Annotated[float, Field(ge=-1.0, le=1.0)]
+"""Cosine of two similarity vectors."""
 
 
 class Candidate(Value):

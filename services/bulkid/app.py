@@ -1,20 +1,40 @@
-"""Composition of bulkid. The parent never imports TensorFlow: identifying runs in a child."""
+"""Composition of bulkid. The parent never imports TensorFlow: networks run in children."""
 
 from __future__ import annotations
 
-from contracts.events import BulkCompleted, BulkIdentified
-from services.bulkid.handlers import BulkIdentifier
+import asyncio
+
+from contracts.commands import RequestIdentification, RequestVectors
+from contracts.events import BulkCompleted, BulkIdentified, VectorsComputed
+from services.bulkid.handlers import BulkIdentifier, VectorMaker
 from services.bulkid.settings import BulkidSettings
 from services.bulkid.store import metadata
+from services.runtime.delivery import Delivery, Handler
 from services.runtime.service import Service
+
+PUBLISHES = (BulkIdentified, BulkCompleted, VectorsComputed, RequestVectors)
 
 
 def create_app(settings: BulkidSettings | None = None) -> Service:
     """Bulkid, ready to be started."""
     settings = settings or BulkidSettings()
-    service = Service("bulkid", settings, metadata, publishes=[BulkIdentified, BulkCompleted])
-    identifier = BulkIdentifier(service.database, settings, service.log)
+    service = Service("bulkid", settings, metadata, publishes=PUBLISHES)
+    one_child = asyncio.Lock()
+    identifier = BulkIdentifier(service.database, settings, service.log, one_child)
+    maker = VectorMaker(service.database, settings, service.log, one_child)
     service.handle("bulkid-snapshots", identifier.snapshot_packed)
     service.handle("bulkid-models", identifier.model_exported)
-    service.handle("bulkid-requests", identifier.requested)
+    service.handle("bulkid-requests", by_request(identifier, maker))
     return service
+
+
+def by_request(identifier: BulkIdentifier, maker: VectorMaker) -> Handler:
+    """The handler of ``bulkid-requests``."""
+
+    async def requested(delivery: Delivery[RequestIdentification | RequestVectors]) -> None:
+        if isinstance(delivery.message, RequestVectors):
+            await maker.requested(delivery)  # type: ignore[arg-type]
+        else:
+            await identifier.requested(delivery)  # type: ignore[arg-type]
+
+    return requested

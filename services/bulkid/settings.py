@@ -20,9 +20,11 @@ def usable_cores() -> int:
 
 
 class BulkidSettings(RuntimeSettings):
-    """Numbers of bulk identification."""
+    """Numbers of bulk identification, and whether there are similarity vectors."""
 
     confidence_threshold_percent: Annotated[float, Field(ge=0.0, le=100.0)] = 95.0
+    similarity_vectors: bool = False
+    """Whether each snapshot and each exported model sets off a run of similarity vectors by itself."""
     identifying_threads: Annotated[int, Field(ge=1, le=256)] = Field(default_factory=usable_cores)
 
     def identifying_env(self) -> dict[str, str]:

@@ -1,50 +1,94 @@
-"""image.accepted -> fingerprint -> verdict."""
+"""What dedup does with each message it hears."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
-from contracts.events import ImageAccepted
+from contracts.commands import ResolveDuplicate, UndoDuplicate
+from contracts.events import ImageAccepted, ImageLabelled, ImageUnlabelled
+from services.dedup.domain.faults import ActionRefused, NotYetKnown
 from services.dedup.domain.fingerprint import NotComparable, fingerprint
-from services.dedup.domain.groups import RankedImage
-from services.dedup.store import Fingerprints, Registered, known_images
+from services.dedup.judging import Judged, Judging
+from services.dedup.resolving import Resolving
+from services.dedup.store.images import Arrival, count_images, known_images
+from services.dedup.store.labels import LabelNews
 from services.runtime.delivery import Delivery, Unprocessable
 from services.runtime.objectstore import ObjectStore
 from services.runtime.service import Service
 
 WIDE_NEIGHBOURS = 1000
-"""So many images within the distance of one mean that it is set too wide for the library. Verdicts
-stay exact, but each reads as many rows as it has neighbours."""
+"""So many images linked to one mean that the distance is set too wide for the library. Verdicts stay
+exact, but each reads as many rows as it has neighbours."""
 
 
-class ImageHandler:
-    """Gives every accepted image its verdict; a batch is one transaction."""
+class Handlers:
+    """Every method may be called twice with the same message; a batch is one transaction."""
 
-    def __init__(self, service: Service, fingerprints: Fingerprints) -> None:
+    def __init__(
+        self, service: Service, judging: Judging, resolving: Resolving, threads: ThreadPoolExecutor
+    ) -> None:
         self._service = service
-        self._fingerprints = fingerprints
+        self._database = service.database
+        self._judging = judging
+        self._resolving = resolving
+        self._threads = threads
 
-    async def accept(self, deliveries: Sequence[Delivery[ImageAccepted]]) -> None:
+    async def images(self, deliveries: Sequence[Delivery[ImageAccepted]]) -> None:
         """Fingerprint and judge what is not known yet; a missing object is tried again later."""
         messages = {delivery.message.image_id: delivery.message for delivery in deliveries}
-        known = await self._service.database.read(lambda c: known_images(c, list(messages)))
+        known = await self._database.read(lambda c: known_images(c, messages))
+        loop, store = asyncio.get_running_loop(), self._service.store
         new = [message for image_id, message in messages.items() if image_id not in known]
-        reading = (asyncio.to_thread(ranked_image, self._service.store, message) for message in new)
-        images = await asyncio.gather(*reading)
-        at = datetime.now(UTC)
-        self._report(await self._service.database.run(lambda u: self._fingerprints.register(u, images, at)))
+        reading = [loop.run_in_executor(self._threads, arrival, store, message) for message in new]
+        arrivals = await asyncio.gather(*reading)
+        if arrivals:
+            at = datetime.now(UTC)
+            self._report(await self._database.run(lambda u: self._judging.accept(u, arrivals, at)))
 
-    async def recalibrate(self) -> None:
-        """At start: apply a changed distance to what is stored."""
+    async def labels(self, deliveries: Sequence[Delivery[ImageLabelled | ImageUnlabelled]]) -> None:
+        """What a person rejected leaves the library; anything else brings it back."""
+        newest: dict[str, LabelNews] = {}
+        for delivery in deliveries:
+            news = LabelNews.of(delivery.message)
+            if news.image_id not in newest or newest[news.image_id].revision < news.revision:
+                newest[news.image_id] = news
         at = datetime.now(UTC)
-        done = await self._service.database.run(lambda u: self._fingerprints.recalibrate(u, at))
-        if done.revised:
-            self._service.log.info("dedup.recalibrated", revised=done.revised)
-        self._report(done)
+        self._report(await self._database.run(lambda u: self._judging.label(u, newest.values(), at)))
 
-    def _report(self, done: Registered) -> None:
+    async def resolutions(self, deliveries: Sequence[Delivery[ResolveDuplicate | UndoDuplicate]]) -> None:
+        """What people decide of pairs; an image or a request not heard of yet is waited for."""
+        at = datetime.now(UTC)
+        try:
+            await self._database.run(
+                lambda u: [self._resolving.perform(u, d.message, at) for d in deliveries]
+            )
+        except NotYetKnown:
+            raise
+        except ActionRefused as refused:
+            raise Unprocessable(str(refused)) from refused
+
+    async def prepare(self) -> None:
+        """At start: load the index, and apply changed limits to all that is stored."""
+        work_dir, log = self._service.settings.work_dir, self._service.log
+        await self._database.run(lambda unit: self._judging.open(unit, work_dir))
+        judged = 0
+        while True:
+            step = await self._database.run(lambda unit: self._judging.recalibrate(unit, datetime.now(UTC)))
+            if not step:
+                return
+            judged += step
+            images = await self._database.read(count_images)
+            log.info("dedup.recalibrating", judged=judged, images=images)
+
+    async def close(self) -> None:
+        """At the end."""
+        self._threads.shutdown()
+        self._judging.close()
+
+    def _report(self, done: Judged) -> None:
         if done.widest > WIDE_NEIGHBOURS:
             self._service.log.warning(
                 "dedup.distance-too-wide",
@@ -53,7 +97,7 @@ class ImageHandler:
             )
 
 
-def ranked_image(store: ObjectStore, message: ImageAccepted) -> RankedImage:
+def arrival(store: ObjectStore, message: ImageAccepted) -> Arrival:
     """Fetch and hash one image.
 
     Raises:
@@ -62,7 +106,7 @@ def ranked_image(store: ObjectStore, message: ImageAccepted) -> RankedImage:
     """
     png = store.get(message.normalised)
     try:
-        hash_ = fingerprint(png, message.content)
+        made = fingerprint(png, message.content)
     except NotComparable as error:
         raise Unprocessable(f"{message.normalised.bucket}/{message.normalised.key}: {error}") from error
-    return RankedImage(message.upload_id, message.image_id, hash_)
+    return Arrival.of(message, made)

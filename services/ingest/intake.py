@@ -21,11 +21,11 @@ from services.ingest.domain import facts
 from services.ingest.domain.facts import PictureObjects
 from services.ingest.domain.intake import Accepted, Outcome, Rejected, Repeated, settle
 from services.ingest.domain.picture import Normalised
-from services.ingest.domain.text import storable
 from services.ingest.store import images as library
 from services.ingest.store import uploads as rows
 from services.runtime.database import Database, Unit
 from services.runtime.objectstore import ObjectStore
+from services.runtime.text import storable
 
 SETTLE_ATTEMPTS = 5
 """Each lost race means that another replica added one of a batch's images; more in a row is a fault."""

@@ -18,6 +18,7 @@ from services.ops.commands import (
     benchmarks,
     classes,
     dead_letters,
+    dedup,
     demo,
     images,
     interchange,
@@ -30,6 +31,7 @@ from services.ops.commands import (
     state,
     taxonomy,
     train,
+    vectors,
 )
 
 
@@ -72,7 +74,14 @@ def build() -> typer.Typer:
         ),
         "Labels": (labels.label, labels.label_undo, labels.opinion, labels.double_check),
         "Exchange": (interchange.import_, interchange.export_images),
-        "Models": (train.train, models.models, models.evaluate, models.export, models.bulk_identify),
+        "Models": (
+            train.train,
+            models.models,
+            models.evaluate,
+            models.export,
+            models.bulk_identify,
+            vectors.vectors,
+        ),
     }
     for panel, commands in groups.items():
         for command in commands:
@@ -80,6 +89,7 @@ def build() -> typer.Typer:
             app.command(name=name, rich_help_panel=panel)(command)
     app.add_typer(_benchmark(), name="benchmark", rich_help_panel="Labels")
     app.add_typer(_taxonomy(), name="taxonomy", rich_help_panel="Labels")
+    app.add_typer(dedup.group(), name="dedup", rich_help_panel="Library")
     app.add_typer(_dead_letters(), name="dead-letters", rich_help_panel="Repair")
     app.add_typer(_rebuild(), name="rebuild", rich_help_panel="Repair")
     return app

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import hashlib
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -137,6 +138,17 @@ def _sqlite_begin(connection: sa.Connection) -> None:
     # A writer takes the lock at once: upgrading a read transaction fails instead of waiting.
     immediate = connection.get_execution_options().get("immediate")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+
+def serialise(connection: sa.Connection, name: str) -> None:
+    """Wait until no other transaction of any process holds ``name``; it is let go when this one ends.
+
+    Call it first: what is read afterwards is all that the others committed. On SQLite a write
+    transaction is alone from its begin.
+    """
+    if connection.dialect.name == "postgresql":
+        key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(key)))
 
 
 def upsert(

@@ -19,7 +19,7 @@ from contracts.commands import AssignLabel
 from contracts.events import SnapshotPacked, SnapshotProgressed
 from contracts.manifests import Buckets
 from contracts.taxonomy import Merge, Operation, Taxonomy
-from contracts.values import LabelKind
+from contracts.values import DuplicateVerdict, LabelKind
 from services.ingest.http.application import create_http
 from services.ingest.store.tables import image, shard, snapshot, taxonomy_operation
 from services.runtime.objectstore import ObjectMissing
@@ -78,6 +78,16 @@ async def test_a_snapshot_holds_every_image_with_a_verdict(house: House) -> None
         assert (
             shards[row["shard"]][row["offset"] : row["offset"] + row["size"]] == normalised[row["image_id"]]
         )
+
+
+async def test_a_photo_of_a_burst_stays_in_the_data_set_and_in_its_group(house: House) -> None:
+    first, second = await stock(house, range(2), label="otter", guest="g1")
+    shot = verdict(second, first).model_copy(update={"verdict": DuplicateVerdict.BURST})
+    await house.handlers.verdicts(deliveries([verdict(first), shot]))
+    rows = manifest(house, await pack(house, 1))
+    assert [(row["image_id"], row["group"], row["near_duplicate_of"]) for row in rows] == [
+        (first, first, None), (second, first, None),
+    ]  # fmt: skip
 
 
 async def test_tar_and_tarfile_and_webdataset_read_every_shard(house: House, tmp_path: Path) -> None:

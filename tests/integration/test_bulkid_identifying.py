@@ -45,7 +45,7 @@ class Room:
         self.database = Database(
             settings.database_url.get_secret_value(), store.metadata, source="bulkid", owner="test"
         )
-        identifier = BulkIdentifier(self.database, settings, get_log("bulkid"))
+        identifier = BulkIdentifier(self.database, settings, get_log("bulkid"), asyncio.Lock())
         self._handlers = {
             SnapshotPacked: identifier.snapshot_packed,
             ModelExported: identifier.model_exported,
@@ -211,7 +211,7 @@ async def test_exports_and_requests_share_one_child_at_a_time(
         running -= 1
         return {}
 
-    monkeypatch.setattr("services.bulkid.handlers.run_child", child)
+    monkeypatch.setattr("services.bulkid.handlers.identifying.run_child", child)
     await room.hear(library.packed())
     await room.database.run(lambda unit: store.record_model(unit, library.exported()))
     await asyncio.gather(room.hear(library.exported()), room.hear(request_for("001")))

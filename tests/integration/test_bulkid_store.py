@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
+from functools import partial
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from contracts.events import BulkCompleted, BulkIdentified, ModelExported, SnapshotPacked
+from contracts.events import BulkCompleted, BulkIdentified, ModelExported, SnapshotPacked, VectorsComputed
 from deploy.migrate import upgrade
 from services.bulkid import store
-from services.bulkid.store import Run
+from services.bulkid.store import OthersWereFaster, Run, VectorRun
 from services.runtime.database import Database
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
@@ -94,7 +96,7 @@ async def test_the_newest_snapshot_is_the_one_packed_last_in_any_order_of_arriva
         packed("s-early", (NOW + timedelta(minutes=5)).astimezone(east)),
     )
     for one in (late, early, late, packed("s-late", NOW - timedelta(days=1))):
-        await database.run(lambda unit, one=one: store.record_snapshot(unit, one))
+        await database.run(partial(store.record_snapshot, packed=one))
     newest = await database.read(store.newest_snapshot)
     assert newest == late
 
@@ -107,7 +109,7 @@ async def test_no_snapshot_and_no_model_are_none(database: Database) -> None:
 
 async def test_the_later_export_of_a_version_counts(database: Database) -> None:
     for one in (exported("by-hand", NOW + timedelta(hours=1)), exported("automatic", NOW)):
-        await database.run(lambda unit, one=one: store.record_model(unit, one))
+        await database.run(partial(store.record_model, exported=one))
     found = await database.read(lambda c: store.find_model(c, "002"))
     assert found is not None
     assert found.request_id == "by-hand"
@@ -146,3 +148,55 @@ async def test_a_run_without_images_completes_with_zero(database: Database) -> N
     completed = await database.run(lambda unit: store.complete_run(unit, RUN, NOW))
     assert completed is not None
     assert (completed.identified, completed.above_threshold) == (0, 0)
+
+
+def vectors_computed(run_id: str, images: int) -> VectorsComputed:
+    return VectorsComputed.model_validate(
+        {
+            "run_id": run_id, "encoder": "e/1", "snapshot_id": "s-1", "images": images, "dimensions": 3,
+            "vectors": OBJECT, "computed_at": NOW,
+        }
+    )  # fmt: skip
+
+
+async def test_a_run_of_vectors_is_told_once_and_never_an_image_that_another_told(database: Database) -> None:
+    for number in (1, 2):
+        run = VectorRun(f"v-{number}", f"request-{number}", "e/1", None, "s-1", None, None)
+        opened = await database.run(partial(store.open_vector_run, run=run))
+        assert opened == run
+    changed = replace(opened, encoder="e/2", snapshot_id="s-2")
+    assert await database.run(lambda unit: store.open_vector_run(unit, changed)) == opened
+
+    async def complete(run_id: str, *image_ids: str) -> bool:
+        computed = vectors_computed(run_id, len(image_ids))
+        work = partial(store.complete_vector_run, computed=computed, image_ids=image_ids, left_over=None)
+        return await database.run(work)
+
+    assert await database.read(lambda c: store.known_dimensions(c, "e/1")) is None
+    assert await complete("v-1", "b", "a")
+    assert not await complete("v-1", "b", "a")
+    with pytest.raises(OthersWereFaster):
+        await complete("v-2", "b", "c")
+    assert sorted(await database.read(lambda c: store.images_with_vector(c, "e/1"))) == ["a", "b"]
+    assert await database.read(lambda c: store.images_with_vector(c, "e/2")) == []
+    assert await database.read(lambda c: store.find_vector_run(c, "v-2")) == opened
+    assert await complete("v-2", "c")
+    assert await database.read(lambda c: store.known_dimensions(c, "e/1")) == 3
+    outbox = store.metadata.tables["outbox"]
+    bodies = await database.read(lambda c: c.execute(sa.select(outbox.c.body)).scalars().all())
+    told = [VectorsComputed.model_validate_json(body) for body in bodies]
+    assert [(one.run_id, one.images) for one in told] == [("v-1", 2), ("v-2", 1)]
+
+
+async def test_the_newest_model_is_the_one_exported_last_of_the_size(database: Database) -> None:
+    models = [exported("r-1", NOW), exported("r-2", NOW + timedelta(hours=1)), exported("r-3", NOW)]
+    sizes = {"002": 28, "003": 299, "004": 28}
+    for one, (version, size) in zip(models, sizes.items(), strict=True):
+        changed = one.model_copy(update={"model_version": version, "image_size_px": size})
+        await database.run(partial(store.record_model, exported=changed))
+
+    async def newest(size_px: int) -> str | None:
+        found = await database.read(lambda c: store.newest_model(c, size_px))
+        return None if found is None else found.model_version
+
+    assert [await newest(size) for size in (28, 299, 8)] == ["004", "003", None]

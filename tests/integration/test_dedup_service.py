@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import io
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
+from alembic import command
 from nats.js import JetStreamContext
+from PIL import Image
 
-from contracts.events import DeadLetterReason, ImageAccepted
-from contracts.values import Box, DuplicateVerdict
+from contracts.commands import ResolveDuplicate, UndoDuplicate
+from contracts.events import DeadLetterReason, ImageAccepted, ImageLabelled
+from contracts.values import Box, DuplicateVerdict, LabelKind, Orientation, PairState
+from deploy.migrate import config_for
+from services.dedup.domain.fingerprint import DETECTOR, fingerprint
+from services.runtime.database import make_engine
 from tests.support.dedup_house import (
+    AT,
     DURABLE,
     SIDE_PX,
     STREAM,
     DedupHouse,
     accepted,
     final,
+    pairs_said,
     picture,
     verdicts_said,
 )
@@ -136,3 +146,119 @@ async def test_a_changed_distance_is_applied_at_the_next_start(
     async with house.running(max_distance_bits=72):
         await until_said(js, 3)
     assert final(await verdicts_said(js))[accepted(2, other).image_id].verdict is DuplicateVerdict.NEAR
+
+
+def labelled(image: ImageAccepted, revision: int, kind: LabelKind) -> ImageLabelled:
+    return ImageLabelled(
+        image_id=image.image_id, revision=revision, label="otter", kind=kind, by="ann", labelled_at=AT
+    )
+
+
+async def test_a_rejected_image_gives_way_and_comes_back(house: DedupHouse, js: JetStreamContext) -> None:
+    pngs = [picture(7), picture(7, noise=4)]
+    house.put(*pngs)
+    first, second = (accepted(n, png) for n, png in enumerate(pngs))
+
+    def final_is(verdict: DuplicateVerdict) -> Callable[[], Awaitable[bool]]:
+        async def so() -> bool:
+            said = final(await verdicts_said(js))
+            return second.image_id in said and said[second.image_id].verdict is verdict
+
+        return so
+
+    async with house.running():
+        await say(js, first, second)
+        await until(final_is(DuplicateVerdict.NEAR))
+        await say(js, labelled(first, 1, LabelKind.REJECTED))
+        await until(final_is(DuplicateVerdict.UNIQUE))
+        await say(js, labelled(first, 2, LabelKind.CLASS))
+        await until(final_is(DuplicateVerdict.NEAR))
+
+
+async def test_a_person_s_word_is_waited_with_until_the_images_are_heard_of_and_an_undo_takes_it_back(
+    house: DedupHouse, js: JetStreamContext
+) -> None:
+    pngs = [picture(1), picture(2)]
+    house.put(*pngs)
+    one, other = (accepted(n, png) for n, png in enumerate(pngs))
+    word = ResolveDuplicate(
+        request_id="request-1",
+        image_id=one.image_id,
+        other_id=other.image_id,
+        keep=other.image_id,
+        by="ann",
+        requested_at=AT,
+    )
+
+    async def states() -> list[PairState]:
+        return [event.state for event in await pairs_said(js)]
+
+    async def decided() -> bool:
+        return await states() == [PairState.DUPLICATE]
+
+    async def undone() -> bool:
+        return await states() == [PairState.DUPLICATE, PairState.CLOSED]
+
+    async with house.running(retry_delays_s=(0.2,) * 100):
+        await say(js, word)
+        await say(js, one, other)
+        await until(decided)
+        assert final(await verdicts_said(js))[one.image_id].duplicate_of == other.image_id
+        await say(js, UndoDuplicate(request_id="request-2", undoes="request-1", by="ann", requested_at=AT))
+        await until(undone)
+    assert await dead_letters(js) == []
+
+
+async def test_what_cannot_be_undone_is_a_dead_letter_with_the_reason(
+    house: DedupHouse, js: JetStreamContext
+) -> None:
+    async def buried() -> bool:
+        return len(await dead_letters(js)) == 1
+
+    async with house.running(retry_delays_s=(0.05,)):
+        await say(js, UndoDuplicate(request_id="request-2", undoes="never", by="ann", requested_at=AT))
+        await until(buried)
+    [letter] = await dead_letters(js)
+    assert "nothing was resolved under request_id 'never'" in letter.error
+
+
+async def test_what_the_release_before_stored_survives_the_migration_and_is_still_found(
+    house: DedupHouse, js: JetStreamContext
+) -> None:
+    old, copy, mirrored = picture(7), picture(7, noise=4), turned(picture(7))
+    house.put(copy, mirrored)
+    migrate_to("dedup", house.database_url, "0001")
+    made = fingerprint(old, accepted(1, old).content)
+    engine = make_engine(house.database_url)
+    with engine.begin() as connection:
+        insert = (
+            "INSERT INTO fingerprint (image_id, position, rank, hash, detector) VALUES (:i, 1, :r, :h, :d)"
+        )
+        row = {"i": accepted(1, old).image_id, "r": "upload-000001", "h": made.hash, "d": DETECTOR}
+        connection.execute(sa.text(insert), row)
+        connection.execute(
+            sa.text(
+                "INSERT INTO verdict (image_id, revision, verdict, group_id) VALUES (:i, 1, 'unique', :i)"
+            ),
+            {"i": row["i"]},
+        )
+        connection.execute(sa.text("INSERT INTO calibration VALUES (:d, 72)"), {"d": DETECTOR})
+    engine.dispose()
+    async with house.running():
+        await say(js, accepted(2, copy), accepted(3, mirrored))
+        await until_said(js, 2)
+    verdicts = final(await verdicts_said(js))
+    assert [verdicts[accepted(n, old).image_id].duplicate_of for n in (2, 3)] == [row["i"]] * 2
+    assert verdicts[accepted(3, old).image_id].orientation is Orientation.FLIP_LEFT_RIGHT
+    assert row["i"] not in verdicts
+
+
+def turned(png: bytes) -> bytes:
+    sink = io.BytesIO()
+    Image.open(io.BytesIO(png)).transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(sink, "PNG")
+    return sink.getvalue()
+
+
+def migrate_to(service: str, url: str, revision: str) -> None:
+    """As the release of then."""
+    command.upgrade(config_for(service, url), revision)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 
 from contracts.message import Message
+from deploy.migrate import config_for, upgrade
 from services.reporter.store import bulk, library, models
 from services.reporter.store.digests import clear, digests, lock
 from services.reporter.store.library import ImageFilter
@@ -82,7 +85,8 @@ async def test_every_figure_adds_up(database: Database, pairs: Pairs) -> None:
     images = summary["images"]
     assert images["uploaded"] == images["accepted"] + images["exact_duplicates"] + images["rejected"]
     assert images["accepted"] == images["labelled"] + images["unlabelled"]
-    assert images["accepted"] == images["unique"] + images["near_duplicates"]
+    assert images["accepted"] == images["unique"] + images["near_duplicates"] + images["bursts"]
+    assert (images["bursts"], images["pairs_in_review"]) == (1, 1)
     assert images["rejected"] == 5
     assert [(m["version"], m["state"], m["gate"], m["test_accuracy"]) for m in summary["models"]] == [
         ("001", "scored", "no-go", 0.951),
@@ -148,7 +152,9 @@ async def test_unlabelled_and_verdict_split_the_library(database: Database, pair
         return len((await database.read(lambda c: library.images(c, ImageFilter(**wanted), 1000, None)))[0])
 
     assert await count(unlabelled=True) + await count(unlabelled=False) == await count()
-    assert await count(verdict="near") + await count(verdict="unique") == await count()
+    verdicts = [await count(verdict=verdict) for verdict in ("near", "unique", "burst")]
+    assert sum(verdicts) == await count()
+    assert all(verdicts)
 
 
 async def test_a_run_under_way_shows_its_epochs(database: Database) -> None:
@@ -180,6 +186,22 @@ async def test_the_migration_makes_what_the_code_expects(database: Database) -> 
     made = await database.run(by_code)
     expected = {table.name: [column.name for column in table.c] for table in (*PROJECTED, *CREATED)}
     assert {name: made[name] for name in expected} == expected
+
+
+def test_a_verdict_of_the_release_before_stands_as_a_rebuild_would_write_it(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/before.sqlite"
+    command.upgrade(config_for("reporter", url), "0002")
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(
+            sa.text("INSERT INTO dim_images (image_id, verdict, verdict_event_seq) VALUES ('a', 'near', 7)")
+        )
+        connection.execute(sa.text("INSERT INTO dim_images (image_id, accepted_event_seq) VALUES ('b', 8)"))
+    upgrade("reporter", url)
+    with engine.connect() as connection:
+        turned = connection.execute(sa.text("SELECT image_id, orientation FROM dim_images ORDER BY 1")).all()
+    engine.dispose()
+    assert [tuple(row) for row in turned] == [("a", "same"), ("b", None)]
 
 
 def columns(connection: sa.Connection) -> dict[str, list[str]]:

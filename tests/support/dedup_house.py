@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import io
+import os
+import sys
+from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from nats.js import JetStreamContext
 from PIL import Image
 
-from contracts.events import ImageAccepted, ImageDeduplicated
+from contracts.events import ImageAccepted, ImageDeduplicated, PairJudged
 from contracts.manifests import Buckets
 from contracts.values import Box, ObjectRef, Source
 from deploy.migrate import upgrade
@@ -25,9 +29,12 @@ from services.runtime.objectstore import ObjectStore
 from services.runtime.service import Service
 from tests.support.servers import Broker, S3Server
 
+M = TypeVar("M", ImageDeduplicated, PairJudged)
 SIDE_PX = 64
 AT = datetime(2026, 11, 21, tzinfo=UTC)
 DURABLE, STREAM = "dedup-images", "IMAGES"
+ACK_WAIT_S = 2.0
+"""What a killed process had in hand comes again so soon, instead of after half a minute."""
 
 
 def picture(seed: int, noise: float = 0.0) -> bytes:
@@ -83,6 +90,10 @@ class DedupHouse:
     def service(self, **changes: Any) -> Service:
         """A service that is not started yet."""
         upgrade("dedup", self.database_url)
+        return create_app(self.settings(**changes))
+
+    def settings(self, **changes: Any) -> DedupSettings:
+        """Of a service on these servers."""
         mine = self.broker.settings("dedup")
         s3 = self.s3.settings
         values: dict[str, Any] = {
@@ -96,7 +107,23 @@ class DedupHouse:
             "work_dir": self.work_dir,
             "retry_delays_s": (0.2, 0.4, 0.8),
         }
-        return create_app(DedupSettings(**(values | changes)))
+        return DedupSettings(**(values | changes))
+
+    @asynccontextmanager
+    async def process(self, *dying: str, name: str = "work") -> AsyncIterator[Process]:
+        """The service as a process of its own, ready (or dead already); see mortal_dedup."""
+        upgrade("dedup", self.database_url)
+        environment = os.environ | self.settings(work_dir=self.work_dir / name).child_env()
+        command = (sys.executable, "-m", "tests.support.mortal_dedup", *dying)
+        process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=PIPE)
+        try:
+            assert process.stdout is not None
+            await process.stdout.readline()
+            yield process
+        finally:
+            if process.returncode is None:
+                process.terminate()
+            await process.wait()
 
     @asynccontextmanager
     async def running(self, **changes: Any) -> AsyncIterator[Service]:
@@ -109,14 +136,31 @@ class DedupHouse:
             await service.stop()
 
 
+async def hurry(js: JetStreamContext) -> None:
+    """Let the broker wait less long for a process that died."""
+    for durable in ("dedup-images", "dedup-labels"):
+        config = (await js.consumer_info(STREAM, durable)).config
+        config.ack_wait = ACK_WAIT_S
+        await js.add_consumer(STREAM, config)
+
+
 async def verdicts_said(js: JetStreamContext) -> list[ImageDeduplicated]:
     """Every image.deduplicated in the log, in order."""
+    return await _said(js, ImageDeduplicated)
+
+
+async def pairs_said(js: JetStreamContext) -> list[PairJudged]:
+    """Every image.pair-judged in the log, in order."""
+    return await _said(js, PairJudged)
+
+
+async def _said(js: JetStreamContext, kind: type[M]) -> list[M]:
     last = (await js.stream_info(STREAM)).state.last_seq
     found = []
     for seq in range(1, last + 1):
         raw = await js.get_msg(STREAM, seq)
-        if raw.subject == ImageDeduplicated.subject():
-            found.append(ImageDeduplicated.model_validate_json(raw.data or b""))
+        if raw.subject == kind.subject():
+            found.append(kind.model_validate_json(raw.data or b""))
     return found
 
 

@@ -32,6 +32,7 @@ from contracts.events import (
     ModelScored,
     ModelTrained,
     OpinionGiven,
+    PairJudged,
     SetScore,
     SideCounts,
     SnapshotPacked,
@@ -40,10 +41,11 @@ from contracts.events import (
     TrainFailed,
     TrainProgressed,
     TrialCompleted,
+    VectorsComputed,
 )
 from contracts.message import Message
 from contracts.taxonomy import Merge, Operation, Rename, Split
-from contracts.values import Box, Candidate, Flag, Measure, ObjectRef, Suggestion
+from contracts.values import Box, Candidate, Flag, Measure, ObjectRef, Orientation, PairState, Suggestion
 
 REF = ObjectRef(bucket="library", key="some/key", size=1, sha256="0" * 64)
 BOX = Box(left=0, top=0, width=1, height=1)
@@ -59,6 +61,7 @@ revisions = st.integers(1, 3)
 shares = st.one_of(st.none(), st.floats(0, 1))
 counts = st.integers(0, 9)
 people = st.sampled_from(["ann", "ben"])
+turns = st.sampled_from(list(Orientation))
 sets = st.sampled_from([None, "difficult", "our own"])
 suggestions = st.one_of(
     st.none(),
@@ -132,10 +135,38 @@ any_event: st.SearchStrategy[Message] = st.one_of(
         ImageDeduplicated,
         image_id=images,
         revision=revisions,
-        verdict=st.sampled_from(["unique", "near"]),
+        verdict=st.sampled_from(["unique", "near", "burst"]),
         group=images,
+        orientation=turns,
+        by=st.one_of(st.none(), people),
         detector=st.just("phash"),
         deduplicated_at=moments,
+    ),
+    _built(
+        PairJudged,
+        image_id=images,
+        other_id=images,
+        revision=revisions,
+        state=st.sampled_from(list(PairState)),
+        orientation=turns,
+        similarity=st.one_of(st.none(), st.floats(-1, 1)),
+        detector=st.just("phash"),
+        suggested_keep=images,
+        keep=st.one_of(st.none(), images),
+        by=st.one_of(st.none(), people),
+        reason=st.one_of(st.none(), labels),
+        judged_at=moments,
+    ),
+    _built(
+        VectorsComputed,
+        run_id=runs,
+        encoder=labels,
+        model_version=st.one_of(st.none(), versions),
+        snapshot_id=requests,
+        images=counts,
+        dimensions=revisions,
+        vectors=st.just(REF),
+        computed_at=moments,
     ),
     _built(ImageLabelled, **_LABEL),
     _built(ImageRelabelled, **_LABEL, previous_label=labels),

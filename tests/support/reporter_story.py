@@ -37,6 +37,7 @@ from contracts.events import (
     ModelScored,
     ModelTrained,
     OpinionGiven,
+    PairJudged,
     SetScore,
     SideCounts,
     SnapshotPacked,
@@ -44,6 +45,7 @@ from contracts.events import (
     TaxonomyChanged,
     TrainProgressed,
     TrialCompleted,
+    VectorsComputed,
 )
 from contracts.message import Message
 from contracts.taxonomy import Merge, Operation
@@ -55,6 +57,8 @@ from contracts.values import (
     GateVerdict,
     LabelKind,
     ObjectRef,
+    Orientation,
+    PairState,
     QualityFlag,
     RejectCode,
 )
@@ -129,6 +133,7 @@ class Story:
         self.troubles()
         self.models()
         self.care()
+        self.look_alikes()
         return self.messages
 
     def say(self, message: Message) -> None:
@@ -315,6 +320,50 @@ class Story:
             SnapshotProgressed(
                 request_id="request-snapshot-2", snapshot_id="snapshot-2", shards=2, shards_done=1, images=100,
                 images_done=50, size_bytes=320_000, progressed_at=self.now(),
+            )
+        )  # fmt: skip
+
+    def look_alikes(self) -> None:
+        """A burst, pairs that wait, are decided and fall away, and the vectors that found one of them."""
+        first, second, third, fourth = (digest(f"{name}/00000.png") for name in LABELS[:4])
+        self.say(
+            ImageDeduplicated(
+                image_id=second, revision=2, verdict=DuplicateVerdict.BURST, group=first, detector="phash-256",
+                deduplicated_at=self.now(),
+            )
+        )  # fmt: skip
+        self.pair(first, second, 1, PairState.BURST, distance_bits=90)
+        self.pair(first, third, 1, PairState.REVIEW, distance_bits=84)
+        self.pair(
+            first, fourth, 1, PairState.REVIEW, distance_bits=80, orientation=Orientation.FLIP_LEFT_RIGHT
+        )
+        self.pair(first, fourth, 2, PairState.DUPLICATE, keep=first, by="ann", request_id="resolve-1")
+        self.say(
+            ImageDeduplicated(
+                image_id=fourth, revision=2, verdict=DuplicateVerdict.NEAR, group=first, duplicate_of=first,
+                distance_bits=80, orientation=Orientation.FLIP_LEFT_RIGHT, by="ann", detector="phash-256",
+                deduplicated_at=self.now(),
+            )
+        )  # fmt: skip
+        self.pair(second, third, 1, PairState.REVIEW, similarity=0.93)
+        self.pair(second, third, 2, PairState.NOT_DUPLICATE, by="ben", reason=HOSTILE_LABEL)
+        self.pair(third, fourth, 1, PairState.REVIEW, similarity=0.91)
+        self.pair(third, fourth, 2, PairState.CLOSED)
+        self.say(
+            VectorsComputed(
+                run_id="vectors-002", encoder="small_cnn/002", model_version="002", snapshot_id="snapshot-2",
+                images=100, dimensions=64, vectors=ref("models", "vectors/vectors-002.parquet"),
+                computed_at=self.now(),
+            )
+        )  # fmt: skip
+
+    def pair(self, one: str, other: str, revision: int, state: PairState, **fields: Any) -> None:
+        """A judgement of two images, in the order their names stand in."""
+        image_id, other_id = sorted((one, other))
+        self.say(
+            PairJudged(
+                image_id=image_id, other_id=other_id, revision=revision, state=state, detector="phash-256",
+                suggested_keep=one, judged_at=self.now(), **fields,
             )
         )  # fmt: skip
 

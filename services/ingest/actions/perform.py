@@ -10,9 +10,9 @@ from contracts import commands
 from contracts.message import Message
 from services.ingest.actions import benchmarks, classes, double_checks, labels, opinions
 from services.ingest.domain.faults import ActionRefused
-from services.ingest.domain.text import storable
 from services.ingest.store import requests
 from services.runtime.database import Unit
+from services.runtime.text import storable
 
 Outcome = dict[str, Any]
 """What the requester is told; JSON."""

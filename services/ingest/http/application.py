@@ -17,13 +17,14 @@ from services.ingest.http import (
     upload_states,
     uploads,
 )
-from services.ingest.http.authorisation import token_required
-from services.ingest.http.readable import shown
 from services.ingest.reception.multipart import UploadRefused
 from services.ingest.reception.posted import Reception
 from services.ingest.settings import IngestSettings
 from services.runtime.database import Database
 from services.runtime.objectstore import ObjectStore
+from services.runtime.web.bearer import token_required
+from services.runtime.web.readable import shown
+from services.runtime.web.refusals import answer_refusals
 
 
 def create_http(
@@ -34,7 +35,7 @@ def create_http(
         title="Menagerie ingest",
         docs_url=None,
         redoc_url=None,
-        dependencies=[Depends(token_required(settings))],
+        dependencies=[Depends(token_required(settings.api_token))],
     )
     app.include_router(uploads.router(reception, settings))
     app.include_router(upload_states.router(database))
@@ -45,14 +46,7 @@ def create_http(
     app.include_router(snapshots.router(database))
     app.include_router(library.router(database, store, settings))
 
-    @app.exception_handler(UploadRefused)
-    async def refuse(_request: Request, refused: UploadRefused) -> JSONResponse:
-        headers = {"WWW-Authenticate": "Bearer"} if refused.status == 401 else None
-        return JSONResponse({"detail": str(refused)}, refused.status, headers)
-
-    @app.exception_handler(ActionRefused)
-    async def decline(_request: Request, refused: ActionRefused) -> JSONResponse:
-        return JSONResponse({"detail": str(refused)}, refused.status)
+    answer_refusals(app, UploadRefused, ActionRefused)
 
     @app.exception_handler(RequestValidationError)
     async def correct(_request: Request, invalid: RequestValidationError) -> JSONResponse:
@@ -61,10 +55,5 @@ def create_http(
     @app.exception_handler(ImageNotYetKnown)
     async def postpone(_request: Request, fault: ImageNotYetKnown) -> JSONResponse:
         return JSONResponse({"detail": str(fault)}, 409, {"Retry-After": "1"})
-
-    @app.exception_handler(Exception)
-    async def fail(_request: Request, _error: Exception) -> JSONResponse:
-        # The cause is logged, and may name what nobody outside needs to know.
-        return JSONResponse({"detail": "it could not be kept; send the same request again"}, 503)
 
     return app

@@ -8,10 +8,10 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from contracts.values import UploadId
-from services.ingest.http.readable import readable
 from services.ingest.reception.multipart import UploadRefused
 from services.ingest.store.upload_states import UploadFilter, UploadState, upload_states
 from services.runtime.database import Database
+from services.runtime.web.readable import readable
 
 
 class Question(BaseModel):

@@ -12,8 +12,6 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import ClientDisconnect
 
-from services.ingest.http.body import whole_body
-from services.ingest.http.readable import readable
 from services.ingest.reception.meta import UploadMeta
 from services.ingest.reception.multipart import META_BYTES, UploadForm, UploadLimits, UploadRefused
 from services.ingest.reception.naming import new_upload_id
@@ -21,6 +19,8 @@ from services.ingest.reception.posted import Arrival, Received, Reception
 from services.ingest.reception.presigned import Presigned, Promised
 from services.ingest.reception.spool import FOLDER, FileTooLarge, SpooledFile
 from services.ingest.settings import IngestSettings
+from services.runtime.web.body import whole_body
+from services.runtime.web.readable import readable
 
 METAS = TypeAdapter(list[UploadMeta])
 

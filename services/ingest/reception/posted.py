@@ -12,7 +12,6 @@ from typing import TypeVar, TypeVarTuple
 from contracts.events import ImageUploaded
 from contracts.manifests import Buckets
 from contracts.values import ImageId, ObjectRef, UploadId, Value
-from services.ingest.domain.text import storable
 from services.ingest.reception.meta import UploadMeta
 from services.ingest.reception.multipart import UploadRefused
 from services.ingest.reception.spool import SpooledFile
@@ -20,6 +19,7 @@ from services.ingest.store import presigned
 from services.ingest.store import uploads as rows
 from services.runtime.database import Database, Unit
 from services.runtime.objectstore import ObjectStore
+from services.runtime.text import storable
 
 T = TypeVar("T")
 Args = TypeVarTuple("Args")

@@ -7,6 +7,10 @@ class OpsError(Exception):
     """A command cannot go on; shown as is, exit code 1."""
 
 
+class NotThere(OpsError):
+    """The service knows nothing by that name."""
+
+
 class Unreachable(OpsError):
     """A server did not answer; waiting commands try again until their patience ends."""
 

@@ -1,4 +1,4 @@
-"""Ingest over HTTP: the library as it is, and what people ask of it. Done when answered."""
+"""Ingest and dedup over HTTP: what they hold, and what people ask of them. Done when answered."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from services.ops.clients.errors import OpsError, Unreachable
+from services.ops.clients.errors import NotThere, OpsError, Unreachable
 from services.ops.clients.requests import new_id
 from services.ops.clients.retry import persist
 
@@ -23,14 +23,15 @@ Param = str | int | bool | Sequence[str] | None
 
 
 class Library:
-    """Typed by nothing but the documented JSON: ingest may add fields.
+    """Typed by nothing but the documented JSON: the service may add fields.
 
-    Every call raises ``Unreachable`` while ingest is away and ``OpsError`` with ingest's own sentence
-    when it refuses.
+    Every call raises ``Unreachable`` while the service is away, ``NotThere`` for what it does not know, and
+    ``OpsError`` with its own sentence when it refuses.
     """
 
-    def __init__(self, client: httpx.AsyncClient) -> None:
+    def __init__(self, client: httpx.AsyncClient, service: str = "ingest") -> None:
         self._client = client
+        self._service = service
 
     async def get(self, path: str, **params: Param) -> Any:
         """The JSON answer of ``path``; parameters that are None are left out."""
@@ -72,33 +73,35 @@ class Library:
             answer = await self._client.request(method, path, **options)
         except httpx.TransportError as error:
             raise Unreachable(
-                f"ingest at {self._client.base_url} does not answer ({type(error).__name__}): "
+                f"{self._service} at {self._client.base_url} does not answer ({type(error).__name__}): "
                 "start it with `menagerie up`"
             ) from error
         # Retry-After says that it will be possible in a moment: an image that is still being decoded.
         if answer.is_server_error or "retry-after" in answer.headers:
-            raise Unreachable(f"ingest cannot do it now ({_detail(answer)}): see `menagerie status`")
+            detail = self._detail(answer)
+            raise Unreachable(f"{self._service} cannot do it now ({detail}): see `menagerie status`")
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            raise NotThere(self._detail(answer))
         if answer.is_error:
-            raise OpsError(_detail(answer))
+            raise OpsError(self._detail(answer))
         return answer
+
+    def _detail(self, answer: httpx.Response) -> str:
+        """The service's own sentence, or what there is instead of one, in one line."""
+        try:
+            detail = answer.json()["detail"]
+        except (ValueError, KeyError, TypeError):
+            detail = f"{self._service} answers HTTP {answer.status_code} to {answer.url.path}: {answer.text}"
+        return " ".join(str(detail).split())[:600]
 
 
 def _given(params: dict[str, Param]) -> dict[str, Param]:
     return {name: value for name, value in params.items() if value is not None}
 
 
-def _detail(answer: httpx.Response) -> str:
-    """Ingest's own sentence, or what there is instead of one, in one line."""
-    try:
-        detail = answer.json()["detail"]
-    except (ValueError, KeyError, TypeError):
-        detail = f"ingest answers HTTP {answer.status_code} to {answer.url.path}: {answer.text}"
-    return " ".join(str(detail).split())[:600]
-
-
 @asynccontextmanager
-async def open_library(base_url: str, token: str) -> AsyncIterator[Library]:
+async def open_library(base_url: str, token: str, service: str = "ingest") -> AsyncIterator[Library]:
     """A client with its own connection pool."""
     headers = {"Authorization": f"Bearer {token}"}
     async with httpx.AsyncClient(base_url=base_url, headers=headers, timeout=ANSWER_TIMEOUT_S) as client:
-        yield Library(client)
+        yield Library(client, service)

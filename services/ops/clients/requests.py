@@ -13,6 +13,7 @@ from contracts.commands import (
     RequestIdentification,
     RequestSnapshot,
     RequestTraining,
+    RequestVectors,
 )
 from contracts.message import Message
 from services.ops.clients.errors import OpsError
@@ -64,4 +65,11 @@ def request_identification(model_version: str, by: str, snapshot_id: str | None)
         model_version=model_version,
         by=by,
         snapshot_id=snapshot_id,
+    )
+
+
+def request_vectors(model_version: str | None, by: str, snapshot_id: str | None) -> RequestVectors:
+    """Compute the similarity vectors that a snapshot's images lack."""
+    return _made(
+        RequestVectors, request_id=new_id(), model_version=model_version, by=by, snapshot_id=snapshot_id
     )

@@ -17,6 +17,8 @@ IMAGE_COUNTS = (
     "rejected",
     "exact_duplicates",
     "near_duplicates",
+    "bursts",
+    "pairs_in_review",
     "labelled",
     "unlabelled",
 )

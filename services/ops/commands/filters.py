@@ -15,7 +15,7 @@ Guest = Annotated[str | None, typer.Option("--guest", help="Taken by this guest.
 Visit = Annotated[str | None, typer.Option("--visit", help="Taken at this visit.")]
 Tag = Annotated[str | None, typer.Option("--tag", help="With this tag.")]
 Benchmark = Annotated[str | None, typer.Option("--benchmark", help="In this benchmark set.")]
-Verdict = Annotated[str | None, typer.Option("--verdict", help="unique or near (duplicate).")]
+Verdict = Annotated[str | None, typer.Option("--verdict", help="unique, near (duplicate) or burst.")]
 DoubleCheck = Annotated[bool, typer.Option("--double-check", help="Waiting for another look.")]
 Disagreement = Annotated[
     bool, typer.Option("--disagreement", help="Where an opinion differs from the label.")

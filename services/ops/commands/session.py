@@ -56,11 +56,24 @@ async def open_session(data_dir: Path | None) -> AsyncIterator[Session]:
 @asynccontextmanager
 async def open_ingest(data_dir: Path | None) -> AsyncIterator[Library]:
     """The library of the running stack."""
+    async with _open(data_dir, "ingest") as library:
+        yield library
+
+
+@asynccontextmanager
+async def open_dedup(data_dir: Path | None) -> AsyncIterator[Library]:
+    """What looks alike, as the running stack's dedup knows it."""
+    async with _open(data_dir, "dedup") as dedup:
+        yield dedup
+
+
+@asynccontextmanager
+async def _open(data_dir: Path | None, service: str) -> AsyncIterator[Library]:
     from services.ops.clients.library import open_library
 
     stack = find_stack(data_dir)
-    async with open_library(stack.urls["ingest"], stack.api_token) as library:
-        yield library
+    async with open_library(stack.urls[service], stack.api_token, service) as opened:
+        yield opened
 
 
 async def read_ingest(data_dir: Path | None, path: str, **params: Param) -> dict[str, Any]:
@@ -74,6 +87,19 @@ async def command_ingest(data_dir: Path | None, name: str, **fields: Any) -> dic
     """The outcome of one command of contracts/commands.py."""
     async with open_ingest(data_dir) as library:
         return await library.command(name, **fields)
+
+
+async def read_dedup(data_dir: Path | None, path: str, **params: Param) -> dict[str, Any]:
+    """One answer of dedup's HTTP API."""
+    async with open_dedup(data_dir) as dedup:
+        found: dict[str, Any] = await dedup.get(path, **params)
+    return found
+
+
+async def command_dedup(data_dir: Path | None, name: str, **fields: Any) -> dict[str, Any]:
+    """The outcome of one command that dedup hears."""
+    async with open_dedup(data_dir) as dedup:
+        return await dedup.command(name, **fields)
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

@@ -26,6 +26,7 @@ def snapshot(
 async def _snapshot(data_dir: Path | None, output: Output, wait: bool, timeout_s: float, by: str) -> None:
     from services.ops.clients.following import packed_snapshot, packing_progress
     from services.ops.clients.requests import request_snapshot
+    from services.ops.clients.undecided import undecided_pairs
     from services.ops.commands.progress import measuring
 
     request = request_snapshot(by)
@@ -38,7 +39,10 @@ async def _snapshot(data_dir: Path | None, output: Output, wait: bool, timeout_s
                 async with packing_progress(session.bus, request, advance):
                     await session.bus.request(request)
                     data = await packed_snapshot(session.reporter, request, timeout_s)
+        undecided = await undecided_pairs(session.reporter)
     output.end(data, facts("Snapshot", data))
+    if undecided:
+        output.warn(undecided)
 
 
 def snapshots(

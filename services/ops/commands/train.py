@@ -111,11 +111,15 @@ async def _train(
 ) -> None:
     from services.ops.clients.following import newest_snapshot
     from services.ops.clients.requests import request_training
+    from services.ops.clients.undecided import undecided_pairs
 
     async with open_session(data_dir) as session:
         snapshot_id = snapshot or (await newest_snapshot(session.reporter))["snapshot_id"]
         request = request_training(snapshot_id, by, **fields)
+        undecided = await undecided_pairs(session.reporter)
         await session.bus.request(request)
+        if undecided:
+            output.warn(undecided)
         if timeout_s is None:
             data: dict[str, Any] = {"run_id": request.run_id, "snapshot_id": snapshot_id}
             output.end(data, facts("Training requested; `menagerie watch` follows it", data))

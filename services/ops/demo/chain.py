@@ -86,7 +86,7 @@ class Chain:
 
     def _all_ended(self, counts: dict[str, int]) -> bool:
         ended = counts["accepted"] + counts["exact_duplicates"] + counts["rejected"]
-        judged = counts["unique"] + counts["near_duplicates"]
+        judged = counts["unique"] + counts["near_duplicates"] + counts["bursts"]
         return counts["uploaded"] == self._uploaded == ended and judged == counts["accepted"]
 
     async def _all_labelled(self) -> bool:

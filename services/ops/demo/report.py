@@ -25,6 +25,7 @@ def tables(report: Row, web: str, data_dir: str, *, stays: bool) -> list[Group]:
         "web page": web, "data": data_dir, **again,
         "pictures": f"menagerie images {option}", "models": f"menagerie models {option}",
         "what goes on": f"menagerie status {option}",
+        "look-alike pairs": f"{report['images']['pairs_in_review']} wait: menagerie dedup pairs {option}",
         "put aside": f"{report['dead_letters']} messages: menagerie dead-letters list {option}",
     }  # fmt: skip
     return [*made, facts("Where to look", look)]
@@ -37,7 +38,7 @@ def _accounting(report: Row) -> Group:
         "uploaded": f"{images['uploaded']} = {images['accepted']} accepted + "
         f"{images['exact_duplicates']} exact duplicates + {images['rejected']} rejected: {balance}",
         "exact duplicates": f"{images['exact_duplicates']} found, {found['planted_exact']} planted",
-        "near duplicates": f"{images['near_duplicates']} flagged for a person; "
+        "near duplicates": f"{images['near_duplicates']} left out of training; "
         f"planted {found['found_near']}/{found['planted_near']} found",
         "distinct pictures flagged": f"{found['distinct_flagged']} of {found['distinct']} "
         f"({share(found['distinct_flagged_share'])})",

@@ -93,6 +93,7 @@ def lay_out(counts: FlowCounts) -> Flow:
             [
                 ("unique", "Unique", counts.of_verdict("unique")),
                 ("near", "Near duplicates", counts.of_verdict("near")),
+                ("burst", "In bursts", counts.of_verdict("burst")),
                 ("unseen", "Not compared yet", counts.of_verdict(None)),
             ],
             always={"unique", "near"},
@@ -146,7 +147,12 @@ def _links(counts: FlowCounts) -> list[tuple[str, str, int]]:
             ("rejected", counts.rejected),
         )
     ]
-    verdicts: tuple[tuple[str, str | None], ...] = (("unique", "unique"), ("near", "near"), ("unseen", None))
+    verdicts: tuple[tuple[str, str | None], ...] = (
+        ("unique", "unique"),
+        ("near", "near"),
+        ("burst", "burst"),
+        ("unseen", None),
+    )
     links += [("accepted", key, counts.of_verdict(verdict)) for key, verdict in verdicts]
     for key, verdict in verdicts:
         for name, labelled in (("labelled", True), ("unlabelled", False)):

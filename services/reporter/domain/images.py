@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contracts.events import (
     ImageAccepted,
-    ImageDeduplicated,
     ImageFlagged,
     ImageRejected,
     ImageRepeated,
@@ -15,7 +14,6 @@ from services.reporter.domain.changes import Change, Part, change
 UPLOADED = Part("uploaded", "fct_uploads", ("upload_id",), ("uploaded_event_seq",))
 OUTCOME = Part("outcome", "fct_uploads", ("upload_id",), ("outcome_event_seq",))
 ACCEPTED = Part("accepted", "dim_images", ("image_id",), ("accepted_event_seq",))
-VERDICT = Part("verdict", "dim_images", ("image_id",), ("verdict_revision", "verdict_event_seq"))
 FLAGS = Part("flags", "dim_images", ("image_id",), ("flag_revision", "flag_event_seq"))
 FLAG = Part("flag", "fct_image_flags", ("image_id", "revision", "flag"))
 BENCHMARK = Part("benchmark", "dim_images", ("image_id",), ("benchmark_revision", "benchmark_event_seq"))
@@ -86,19 +84,6 @@ def rejected(event: ImageRejected, seq: int) -> tuple[Change, ...]:
     ended = _outcome("rejected", event.file_name, None)
     ended |= {"code": event.code, "detail": event.detail, "outcome_at": event.rejected_at}
     return (change(OUTCOME, (event.upload_id,), (seq,), ended),)
-
-
-def deduplicated(event: ImageDeduplicated, seq: int) -> tuple[Change, ...]:
-    """The verdict with the highest revision stands; the image's own fact may still be on its way."""
-    values = {
-        "verdict": event.verdict,
-        "group_id": event.group,
-        "duplicate_of_image_id": event.duplicate_of,
-        "distance_bits": event.distance_bits,
-        "detector": event.detector,
-        "deduplicated_at": event.deduplicated_at,
-    }
-    return (change(VERDICT, (event.image_id,), (event.revision, seq), values),)
 
 
 def flagged(event: ImageFlagged, seq: int) -> tuple[Change, ...]:

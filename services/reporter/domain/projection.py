@@ -7,7 +7,7 @@ from typing import Any
 
 from contracts import commands, events
 from contracts.message import Message
-from services.reporter.domain import bulk, images, labels, models
+from services.reporter.domain import bulk, duplicates, images, labels, models
 from services.reporter.domain.changes import Change
 
 PROJECTIONS: dict[type[Message], Callable[[Any, int], tuple[Change, ...]]] = {
@@ -15,7 +15,8 @@ PROJECTIONS: dict[type[Message], Callable[[Any, int], tuple[Change, ...]]] = {
     events.ImageAccepted: images.accepted,
     events.ImageRepeated: images.repeated,
     events.ImageRejected: images.rejected,
-    events.ImageDeduplicated: images.deduplicated,
+    events.ImageDeduplicated: duplicates.deduplicated,
+    events.PairJudged: duplicates.pair_judged,
     events.ImageFlagged: images.flagged,
     events.ImageLabelled: labels.labelled,
     events.ImageRelabelled: labels.labelled,
@@ -36,6 +37,7 @@ PROJECTIONS: dict[type[Message], Callable[[Any, int], tuple[Change, ...]]] = {
     events.ModelExported: models.model_exported,
     events.BulkIdentified: bulk.bulk_identified,
     events.BulkCompleted: bulk.bulk_completed,
+    events.VectorsComputed: duplicates.vectors_computed,
     events.DeadLetterStored: bulk.dead_letter_stored,
     events.DeadLetterReplayed: bulk.dead_letter_replayed,
 }

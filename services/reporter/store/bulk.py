@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from services.reporter.domain.flow import FlowCounts
-from services.reporter.store.library import flow_counts
+from services.reporter.store.library import flow_counts, pairs_in_review
 from services.reporter.store.models import model_list, snapshots
 from services.reporter.store.reading import Row, first, page, rows
 from services.reporter.store.tables import fct_bulk_runs, fct_dead_letters, fct_identifications
@@ -100,7 +100,7 @@ def summary(connection: sa.Connection) -> Row:
         "trained_at",
     )
     return {
-        "images": image_figures(flow_counts(connection)),
+        "images": image_figures(flow_counts(connection)) | {"pairs_in_review": pairs_in_review(connection)},
         "snapshots": snapshots(connection),
         "models": [{name: model[name] for name in shown} for model in models],
         "bulk": {"identified": identified_images(connection), "runs": bulk_runs(connection)},
@@ -117,6 +117,7 @@ def image_figures(counts: FlowCounts) -> dict[str, int]:
         "exact_duplicates": counts.repeated,
         "in_progress": counts.waiting,
         "near_duplicates": counts.of_verdict("near"),
+        "bursts": counts.of_verdict("burst"),
         "unique": counts.of_verdict("unique"),
         "labelled": counts.of_label(True),
         "unlabelled": counts.of_label(False),

@@ -10,7 +10,12 @@ from contracts.values import ObjectRef
 from services.reporter.domain.flow import FlowCounts
 from services.reporter.store.reading import Row, first, page, rows
 from services.reporter.store.tables import dim_images, fct_uploads
-from services.reporter.store.views import rpt_classes_v1, rpt_images_v1, rpt_uploads_v1
+from services.reporter.store.views import (
+    rpt_classes_v1,
+    rpt_duplicate_pairs_v1,
+    rpt_images_v1,
+    rpt_uploads_v1,
+)
 
 IMAGE = rpt_images_v1.c
 UPLOAD = rpt_uploads_v1.c
@@ -48,6 +53,12 @@ def flow_counts(connection: sa.Connection) -> FlowCounts:
     )
 
 
+def pairs_in_review(connection: sa.Connection) -> int:
+    """Pairs of images that look alike and that nobody has decided on."""
+    waiting = sa.select(sa.func.count()).select_from(rpt_duplicate_pairs_v1)
+    return connection.scalar(waiting.where(rpt_duplicate_pairs_v1.c.is_open)) or 0
+
+
 def images(
     connection: sa.Connection, wanted: ImageFilter, limit: int, after: str | None
 ) -> tuple[list[Row], str | None]:
@@ -72,6 +83,8 @@ def images(
         IMAGE.verdict,
         IMAGE.duplicate_of_image_id.label("duplicate_of"),
         IMAGE.distance_bits,
+        IMAGE.orientation,
+        IMAGE.verdict_by,
         IMAGE.group_id.label("group"),
         IMAGE.flags,
         IMAGE.visit,

@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from services.reporter.store.tables import (
+    dim_duplicate_pairs,
     dim_images,
     dim_models,
     fct_bulk_runs,
@@ -28,6 +29,7 @@ from services.reporter.store.tables import (
 views = sa.MetaData()
 
 images = dim_images.c
+pairs = dim_duplicate_pairs.c
 uploads = fct_uploads.c
 models = dim_models.c
 letters = fct_dead_letters.c
@@ -79,6 +81,7 @@ rpt_classes_v1 = sa.CreateView(
         sa.func.count().label("images"),
         _count(images.verdict == "unique").label("unique_images"),
         _count(images.verdict == "near").label("near_duplicates"),
+        _count(images.verdict == "burst").label("burst_images"),
         _count(images.source == "real").label("real_images"),
         _count(images.source == "staged").label("staged_images"),
         _count(images.source == "synthetic").label("synthetic_images"),
@@ -88,6 +91,12 @@ rpt_classes_v1 = sa.CreateView(
     .where(images.accepted_at.is_not(None), images.label.is_not(None))
     .group_by(images.label),
     "rpt_classes_v1",
+    metadata=views,
+).table
+
+rpt_duplicate_pairs_v1 = sa.CreateView(
+    sa.select(*_plain(dim_duplicate_pairs), (pairs.state == "review").label("is_open")),
+    "rpt_duplicate_pairs_v1",
     metadata=views,
 ).table
 

@@ -20,7 +20,7 @@ from services.runtime.database import Database
 Limit = Annotated[int, Query(ge=1, le=PAGE_ROWS_MOST)]
 After = Annotated[str | None, Query(max_length=4000)]
 Text = Annotated[str | None, Query(max_length=1024)]
-Verdict = Literal["unique", "near"]
+Verdict = Literal["unique", "near", "burst"]
 UploadState = Literal["waiting", "accepted", "repeated", "rejected"]
 Body = dict[str, Any]
 

@@ -46,6 +46,7 @@ def flow(connection: sa.Connection) -> Context:
         "models": listed,
         "bulk": runs[0] if runs else None,
         "identified": bulk.identified_images(connection),
+        "in_review": library.pairs_in_review(connection),
     }
 
 

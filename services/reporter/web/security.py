@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import secrets
-
 from fastapi import HTTPException, Request
 from pydantic import SecretStr
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from services.runtime.web.bearer import bears
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -48,11 +48,7 @@ def require_token(token: SecretStr, request: Request) -> None:
     Raises:
         HTTPException: 401 with what to send; also when no token is configured.
     """
-    expected = token.get_secret_value()
-    scheme, _, given = request.headers.get("authorization", "").partition(" ")
-    # Bytes, because compare_digest refuses text that is not ASCII.
-    right = secrets.compare_digest(given.encode(), expected.encode())
-    if not expected or scheme.lower() != "bearer" or not right:
+    if not bears(request, token):
         raise HTTPException(
             401,
             "send `Authorization: Bearer TOKEN` with the reporter's api_token (the stack's credentials.json)",

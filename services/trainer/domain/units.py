@@ -36,16 +36,21 @@ def unit_of(rows: Sequence[SnapshotRow]) -> dict[ImageId, str]:
     """Unit of every image: duplicate groups and visits, joined where they share an image.
 
     A visit that the upstream system named is whole, whatever it shows; without a name one guest's few
-    images of one label count as one.
+    images of one label count as one. Verdicts of one library agree on its groups; a snapshot taken while
+    they are revised may hold an image whose original has moved on to another group: they stay together.
 
     The name of a unit is the smallest name in it, so that it does not depend on the order of rows.
     """
     unnamed = [row for row in rows if row.guest and row.label and not row.visit]
     sizes = Counter((row.guest, row.label) for row in unnamed)
+    group_of = {row.image_id: row.group for row in rows}
     parent: dict[str, str] = {}
     for row in rows:
         group = f"group:{row.group}"
         _find(parent, group)
+        for original in (row.group, row.near_duplicate_of):
+            if original in group_of:
+                _join(parent, group, f"group:{group_of[original]}")
         guest = row.guest or ""
         if row.visit:
             _join(parent, group, f"named:{len(guest)}:{guest}:{row.visit}")

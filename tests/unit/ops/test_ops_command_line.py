@@ -46,6 +46,8 @@ NEEDS_A_STACK = [
     ["evaluate", "001"],
     ["export", "001", "--reason", "because"],
     ["bulk-identify"],
+    ["vectors"],
+    ["vectors", "001", "--snapshot", "s-1"],
     ["dead-letters", "list"],
     ["dead-letters", "show", "abc"],
     ["dead-letters", "replay", "--all"],
@@ -188,8 +190,8 @@ def test_with_json_only_the_result_goes_to_standard_output(capsys: pytest.Captur
 
 SUMMARY = {
     "images": {
-        "uploaded": 3, "accepted": 1, "rejected": 1, "exact_duplicates": 1, "near_duplicates": 0, "labelled": 1,
-        "unlabelled": 0, "in_progress": 0, "unique": 1,
+        "uploaded": 3, "accepted": 1, "rejected": 1, "exact_duplicates": 1, "near_duplicates": 0, "bursts": 0,
+        "pairs_in_review": 4, "labelled": 1, "unlabelled": 0, "in_progress": 0, "unique": 1,
     },
     "snapshots": [],
     "models": [{"version": "001", "state": "scored", "test_accuracy": 0.96, "gate": "no-go"}],
@@ -208,6 +210,8 @@ def test_status_has_the_promised_fields() -> None:
             "rejected": 1,
             "exact_duplicates": 1,
             "near_duplicates": 0,
+            "bursts": 0,
+            "pairs_in_review": 4,
             "labelled": 1,
             "unlabelled": 0,
         },

@@ -19,11 +19,13 @@ def test_the_diagram_stays_inside_its_box_and_hides_nothing(
     accepted: int, repeated: int, rejected: int, waiting: int, data: st.DataObject
 ) -> None:
     near = data.draw(st.integers(0, accepted))
-    labelled = data.draw(st.integers(0, accepted - near))
+    burst = data.draw(st.integers(0, accepted - near))
+    labelled = data.draw(st.integers(0, accepted - near - burst))
     library = {
         ("near", True): near,
+        ("burst", True): burst,
         ("unique", True): labelled,
-        ("unique", False): accepted - near - labelled,
+        ("unique", False): accepted - near - burst - labelled,
     }
     counts = FlowCounts(accepted, repeated, rejected, waiting, library)
     flow = lay_out(counts)

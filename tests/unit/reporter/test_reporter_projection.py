@@ -19,6 +19,7 @@ from contracts.events import (
     ImageDeduplicated,
     ImageLabelled,
     ImageUnlabelled,
+    PairJudged,
     TrainProgressed,
 )
 from contracts.message import Message
@@ -135,6 +136,17 @@ def test_a_verdict_before_its_image_waits_in_a_partial_row(engine: sa.Engine) ->
     assert (alone["verdict"], alone["accepted_at"]) == ("near", None)
     both = row(engine, "dim_images", (verdict, 1), accepted(2))
     assert (both["verdict"], both["file_name"]) == ("near", "a.png")
+
+
+def test_the_newest_judgement_of_a_pair_stands_whatever_came_last(engine: sa.Engine) -> None:
+    def judged(state: str, revision: int, seq: int) -> tuple[Message, int]:
+        return PairJudged(
+            image_id=IMAGE, other_id="b" * 64, revision=revision, state=state, detector="phash",
+            suggested_keep=IMAGE, judged_at=NOON,
+        ), seq  # fmt: skip
+
+    late = row(engine, "dim_duplicate_pairs", judged("not-duplicate", 2, seq=1), judged("review", 1, seq=2))
+    assert (late["state"], late["revision"]) == ("not-duplicate", 2)
 
 
 def test_the_highest_revision_of_a_label_stands_whatever_came_last(engine: sa.Engine) -> None:

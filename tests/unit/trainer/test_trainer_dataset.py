@@ -90,6 +90,19 @@ def test_what_no_model_may_learn_from_says_why() -> None:
     assert dataset[image_name(104)].class_name is None
 
 
+def test_a_burst_is_used_whole_and_on_one_side() -> None:
+    bursts = [
+        snapshot_row(3 * burst + shot, group=image_name(3 * burst))
+        for burst in range(40)
+        for shot in range(3)
+    ]
+    sides = {row.image_id: row.side for row in build_dataset(bursts, RULES, set())}
+    assert Side.OUT not in sides.values()
+    assert set(sides.values()) == {Side.TRAIN, Side.VALIDATION}
+    for burst in range(40):
+        assert len({sides[image_name(3 * burst + shot)] for shot in range(3)}) == 1
+
+
 def test_a_visit_stays_on_one_side_and_a_photographer_is_split() -> None:
     visits = [
         row

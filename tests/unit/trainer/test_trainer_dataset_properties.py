@@ -61,6 +61,27 @@ def test_no_unit_is_learned_from_and_tested_on(
         assert len(found - {Side.OUT}) <= 1
 
 
+@given(libraries_of_rows(), rule_sets, ancestors, ancestors)
+def test_no_cluster_of_duplicates_spans_two_sides(
+    rows: list[SnapshotRow], rules: DatasetRules, trained: set[str], validated: set[str]
+) -> None:
+    """Whatever verdicts dedup mixes: a cluster is what groups and originals connect, found here by walking."""
+    dataset = sides(build_dataset(rows, rules, trained, validated))
+    beside: dict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        for original in {row.group, row.near_duplicate_of} - {None}:
+            beside[row.image_id].add(str(original))
+            beside[str(original)].add(row.image_id)
+    left = set(beside)
+    while left:
+        cluster, edge = set[str](), {left.pop()}
+        while edge:
+            cluster |= edge
+            edge = {other for name in edge for other in beside[name]} - cluster
+        left -= cluster
+        assert len({dataset[name] for name in cluster if name in dataset} - {Side.OUT}) <= 1
+
+
 @given(libraries_of_rows(), rule_sets, ancestors)
 def test_the_caps_hold(rows: list[SnapshotRow], rules: DatasetRules, trained: set[str]) -> None:
     dataset = build_dataset(rows, rules, trained)

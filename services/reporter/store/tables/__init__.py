@@ -1,6 +1,11 @@
 """Tables of the reporting store."""
 
 from services.reporter.store.tables.columns import metadata
+from services.reporter.store.tables.duplicates import (
+    dim_duplicate_pairs,
+    fct_pair_judgements,
+    fct_vector_runs,
+)
 from services.reporter.store.tables.library import (
     dim_images,
     fct_benchmark_changes,
@@ -25,10 +30,11 @@ from services.reporter.store.tables.models import (
 from services.reporter.store.tables.operations import fct_dead_letters
 
 __all__ = [
-    "PROJECTED", "dim_images", "dim_models", "fct_benchmark_changes", "fct_bulk_runs", "fct_dead_letters",
-    "fct_double_checks", "fct_gate_rules", "fct_identifications", "fct_image_flags", "fct_label_changes",
-    "fct_model_scores", "fct_opinions", "fct_snapshot_progress", "fct_snapshots", "fct_taxonomy_changes",
-    "fct_train_epochs", "fct_train_runs", "fct_uploads", "metadata",
+    "PROJECTED", "dim_duplicate_pairs", "dim_images", "dim_models", "fct_benchmark_changes", "fct_bulk_runs",
+    "fct_dead_letters", "fct_double_checks", "fct_gate_rules", "fct_identifications", "fct_image_flags",
+    "fct_label_changes", "fct_model_scores", "fct_opinions", "fct_pair_judgements", "fct_snapshot_progress",
+    "fct_snapshots", "fct_taxonomy_changes", "fct_train_epochs", "fct_train_runs", "fct_uploads",
+    "fct_vector_runs", "metadata",
 ]  # fmt: skip
 
 PROJECTED = tuple(

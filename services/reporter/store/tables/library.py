@@ -51,6 +51,8 @@ dim_images = table(
         "flags": JSON,
         "flag_revision": WHOLE,
         "flag_event_seq": WHOLE,
+        "orientation": TEXT,
+        "verdict_by": TEXT,
     },
     ("accepted_at", "image_id"),
     ("label", "image_id"),

@@ -1,0 +1,1 @@
+"""Dedup's HTTP side (docs/architecture.md, HTTP)."""
