@@ -6,18 +6,20 @@ file ``labels.csv`` beside the folder (columns file, guest) splits the photos by
 limits can be chosen and one they are reported on; without it the file name splits. Ten minutes for 1,079
 photos on two cores; ``--every N`` takes each Nth photo.
 
-``--vectors MODULE:FUNCTION`` adds similarity vectors: the function takes a list of RGB pictures as they stand
-in the letterbox and gives an array (n, d) of unit vectors.
+``--vectors tests.support.backbone_vectors:pretrained`` makes the table with similarity vectors instead, a
+second for each photo and core: that function takes a list of RGB pictures as they stand in the letterbox and
+gives an array (n, d) of unit vectors. Another encoder can be named in its place.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from services.dedup.domain.alike import Likeness, Limits
 from tests.support import measured_digits
@@ -39,7 +41,9 @@ REPORT = Path(__file__).resolve().parents[2] / "docs" / "duplicates.md"
 VECTOR_LIMIT = 0.84
 SIZES = (1_000, 100_000, 1_000_000)
 
-DETECTORS = {
+Detectors = dict[str, Callable[[Found], bool]]
+
+DETECTORS: Detectors = {
     "64 bits <= 8": lambda found: found.hash64_bits <= 8,
     "64 bits <= 10": lambda found: found.hash64_bits <= 10,
     "256 bits <= 72": lambda found: found.upright_bits <= 72,
@@ -49,7 +53,7 @@ DETECTORS = {
     "**automatic**": lambda found: found.like is Likeness.AUTOMATIC,
     "**found**": lambda found: found.like is not Likeness.NONE,
 }
-WITH_VECTORS = {
+WITH_VECTORS: Detectors = {
     "vectors": lambda found: found.similarity >= VECTOR_LIMIT,
     "**found or vectors**": lambda found: found.like is not Likeness.NONE or found.similarity >= VECTOR_LIMIT,
 }
@@ -63,18 +67,24 @@ def recall(library: Library, limits: Limits) -> Iterator[str]:
     yield "| altered | " + " | ".join(heads) + " |"
     yield "|---|" + "---|" * len(heads)
     for family in Family:
-        rows = [(name, copies(library, number, limits)) for number, (f, name) in enumerate(NAMES) if f is family]
+        rows = [
+            (name, copies(library, number, limits)) for number, (f, name) in enumerate(NAMES) if f is family
+        ]
         for name, found in rows:
             yield _recall_row(name, [found], detectors, held_out)
         if len(rows) > 1:
-            yield _recall_row(f"**all of: {family.value}**", [found for _, found in rows], detectors, held_out)
+            yield _recall_row(
+                f"**all of: {family.value}**", [found for _, found in rows], detectors, held_out
+            )
 
 
-def _recall_row(name: str, rows: Sequence[Sequence[Found]], detectors: dict, held_out) -> str:
+def _recall_row(
+    name: str, rows: Sequence[Sequence[Found]], detectors: Detectors, held_out: NDArray[np.bool_]
+) -> str:
     every = [one for row in rows for one in row]
     out = [one for row in rows for one, held in zip(row, held_out, strict=True) if held]
-    shares = [np.mean([bool(says(one)) for one in every]) for says in detectors.values()]
-    shares.append(np.mean([one.like is not Likeness.NONE for one in out]) if out else 0.0)
+    shares = [float(np.mean([says(one) for one in every])) for says in detectors.values()]
+    shares.append(float(np.mean([one.like is not Likeness.NONE for one in out])) if out else 0.0)
     return f"| {name} | " + " | ".join(f"{share * 100:.1f}" for share in shares) + " |"
 
 
@@ -162,14 +172,18 @@ def written(text: str, name: str, lines: Sequence[str]) -> str:
     """
     start, end = f"<!-- {name}: written by calibrate_dedup -->\n", f"<!-- end of {name} -->"
     if start not in text or end not in text:
-        raise ValueError(f"{REPORT} lacks the lines {start.strip()} and {end}: put them where the table belongs")
+        raise ValueError(
+            f"{REPORT} lacks the lines {start.strip()} and {end}: put them where the table belongs"
+        )
     before, _, rest = text.partition(start)
     return before + start + "\n".join(lines) + "\n" + end + rest.partition(end)[2]
 
 
 def main() -> None:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--photos", type=Path, required=True, metavar="FOLDER")
     parser.add_argument("--vectors", metavar="MODULE:FUNCTION")
     parser.add_argument("--every", type=int, default=1, metavar="N")
@@ -178,7 +192,10 @@ def main() -> None:
     asked = parser.parse_args()
     limits = Limits()
     library = read_library(asked.photos, asked.every, os.cpu_count() or 1, asked.vectors)
-    made = sections(library, limits)
+    if asked.vectors:  # hours of a small network for all photos: this table may stand on fewer
+        made = {"recall with vectors": [*recall(library, limits), "", f"Of {len(library.files)} photos."]}
+    else:
+        made = sections(library, limits)
     if asked.digits:
         made["line art"] = list(measured_digits.table(limits))
     text = REPORT.read_text()

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
@@ -22,7 +23,7 @@ from contracts.manifests import Buckets
 from deploy.provision.settings import ProvisionSettings
 from services.ops.clients.errors import NotRunning, OpsError
 from services.ops.stack.layout import Layout
-from services.ops.stack.ports import HOST, Ports
+from services.ops.stack.ports import HIGHEST_BASE, HOST, Ports
 from services.ops.stack.record import ProcessRecord, StackRecord, connect_to, load_record, own_process
 from services.ops.stack.running import stop_running
 from services.ops.stack.stack import Stack
@@ -193,10 +194,13 @@ async def test_a_service_that_cannot_start_is_named_with_the_end_of_its_log_and_
 
 
 async def test_a_taken_port_is_named_when_the_base_was_asked_for(tmp_path: Path) -> None:
-    with socket.socket() as taken:
-        taken.bind((HOST, 0))
-        taken.listen()
-        base = taken.getsockname()[1] - 2
+    with ExitStack() as sockets:
+        base = HIGHEST_BASE + 1
+        while base > HIGHEST_BASE:  # the system gives any port above 32,768
+            taken = sockets.enter_context(socket.socket())
+            taken.bind((HOST, 0))
+            taken.listen()
+            base = taken.getsockname()[1] - 2
         with pytest.raises(OpsError, match=rf"port {base + 2} \(s3 s3\) of --port-base {base} is taken"):
             await small(tmp_path, port_base=base).start()
 

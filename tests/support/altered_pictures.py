@@ -168,7 +168,13 @@ def banner(image: Image.Image, chance: np.random.Generator) -> Image.Image:
     draw = ImageDraw.Draw(marked)
     draw.rectangle((0, top, image.width, top + height), paper)
     words = WORDS[int(chance.integers(len(WORDS)))]
-    draw.text((image.width / 20, top + height / 2), words, ink, _font_of_width(words, image.width * 0.4), anchor="lm")
+    draw.text(
+        (image.width / 20, top + height / 2),
+        words,
+        ink,
+        _font_of_width(words, image.width * 0.4),
+        anchor="lm",
+    )
     return marked
 
 

@@ -6,6 +6,7 @@ import csv
 import importlib
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing import get_context
@@ -57,9 +58,7 @@ def as_ingested(picture: Image.Image) -> Image.Image:
     return picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=REDUCING_GAP)
 
 
-def one_photo(
-    path: Path, vectors: str | None = None
-) -> tuple[Fingerprint, list[Fingerprint], list[float]]:
+def one_photo(path: Path, vectors: str | None = None) -> tuple[Fingerprint, list[Fingerprint], list[float]]:
     """A photo and its altered copies; the chances are drawn from the file's name."""
     with Image.open(path) as file:
         photo = file.convert("RGB")
@@ -84,8 +83,8 @@ def read_library(folder: Path, every: int, processes: int, vectors: str | None =
             known = {row["file"]: row["guest"] for row in csv.DictReader(lines)}
     library = Library([path.name for path in paths], [known.get(path.name, path.name) for path in paths])
     work = partial(one_photo, vectors=vectors)
-    with get_context("spawn").Pool(processes) as pool:
-        for first, others, similarity in pool.imap(work, paths, chunksize=4):
+    with get_context("spawn").Pool(processes) if processes > 1 else nullcontext() as pool:
+        for first, others, similarity in pool.imap(work, paths, chunksize=4) if pool else map(work, paths):
             library.originals.append(first)
             library.altered.append(others)
             library.similarity.append(similarity)
@@ -108,7 +107,7 @@ class Found:
     agreed: float
     like: Likeness
     low_detail: bool
-    similarity: float | None
+    similarity: float
 
 
 def copies(library: Library, number: int, limits: Limits) -> list[Found]:
@@ -117,11 +116,11 @@ def copies(library: Library, number: int, limits: Limits) -> list[Found]:
     for at, original in enumerate(library.originals):
         copy = library.altered[at][number]
         if original.hash is None or copy.hash is None:
-            made.append(Found(64, 256, 256, 0.0, Likeness.NONE, low_detail=True, similarity=None))
+            made.append(Found(64, 256, 256, 0.0, Likeness.NONE, low_detail=True, similarity=0.0))
             continue
         bits = _distances([original], [copy])[0]
         like, agreed = best(original, copy, bits, limits)
-        similarity = library.similarity[at][number] if library.similarity[at] else None
+        similarity = library.similarity[at][number] if library.similarity[at] else 0.0
         low = min(original.detail, copy.detail) < limits.low_detail
         hash64 = _bits(original.hash64, copy.hash64)
         made.append(Found(hash64, int(bits[0]), int(bits.min()), agreed, like, low, similarity))
@@ -161,7 +160,9 @@ def strangers(library: Library, limits: Limits) -> Iterator[Stranger]:
     """All pairs of different photos, in all orientations, and each photo beside some altered others."""
     numbers = {ORIGINAL: -1} | {name: NAMES.index((f, name)) for f, name in NAMES if name in STRANGERS}
     for name, number in numbers.items():
-        beside = [library.originals[at] if number < 0 else row[number] for at, row in enumerate(library.altered)]
+        beside = [
+            library.originals[at] if number < 0 else row[number] for at, row in enumerate(library.altered)
+        ]
         usable = [at for at, made in enumerate(beside) if made.hash and library.originals[at].hash]
         turned = as_turned([library.originals[at].turned or b"" for at in usable])
         others = as_turned([beside[at].turned or b"" for at in usable])
@@ -178,7 +179,9 @@ def strangers(library: Library, limits: Limits) -> Iterator[Stranger]:
 
 
 def _distances(one: Sequence[Fingerprint], other: Sequence[Fingerprint]) -> NDArray[np.int32]:
-    return turned_distances(as_turned([a.turned or b"" for a in one]), as_turned([b.turned or b"" for b in other]))
+    return turned_distances(
+        as_turned([a.turned or b"" for a in one]), as_turned([b.turned or b"" for b in other])
+    )
 
 
 def _bits(one: bytes | None, other: bytes | None) -> int:
@@ -187,7 +190,9 @@ def _bits(one: bytes | None, other: bytes | None) -> int:
 
 def hash64_pairs(library: Library, bits: int) -> int:
     """Pairs of untouched photos whose upright 64-bit hashes are that near."""
-    hashes = np.frombuffer(b"".join(made.hash64 or b"" for made in library.originals), ">u8").astype(np.uint64)
+    hashes = np.frombuffer(b"".join(made.hash64 or b"" for made in library.originals), ">u8").astype(
+        np.uint64
+    )
     return sum(
         int((np.bitwise_count(hashes[at + 1 :] ^ hashes[at]) <= bits).sum()) for at in range(len(hashes))
     )

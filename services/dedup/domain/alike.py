@@ -1,8 +1,8 @@
 """What a distance between two fingerprints means (docs/duplicates.md, docs/decisions/0009).
 
-The hash finds candidates. A closer look at the two sketches then decides: it tells copies from pictures that
-only share a hash, whatever the orientation, which is why the hash may lie far apart. Where a picture is mostly
-background (line art, an empty sky) neither is evidence enough, and only near hashes count.
+The hash finds candidates. A closer look at the two sketches then decides: it tells copies from pictures
+that only share a hash, whatever the orientation, which is why the hashes may lie far apart. Where a picture
+is mostly background (line art, an empty sky) neither is evidence enough, and only very near hashes count.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Likeness(StrEnum):
 
 @dataclass(frozen=True)
 class Limits:
-    """Distances in bits of 256, all inclusive; agreements 0 to 1. Found by tests/benchmarks/calibrate_dedup."""
+    """Distances in bits of 256, all inclusive; agreements 0 to 1 (tests/benchmarks/calibrate_dedup.py)."""
 
     automatic_bits: int = 72
     """Farther than this nothing is a duplicate without asking."""
@@ -45,17 +45,21 @@ class Limits:
     """Pictures with less than this besides their background get the strict limits that follow."""
     low_detail_automatic_bits: int = 24
     low_detail_review_bits: int = 36
-    low_detail_turned_bits: int = 12
-    """For both in another orientation than upright: a mirrored 2 may be another 2, a turned 6 is a 9."""
+    low_detail_turned_bits: int = 24
+    """For review in other orientations, where nothing is automatic: a mirrored b is a d, a turned 6 a 9."""
 
     @property
     def search_bits(self) -> int:
         """The widest distance the index has to be asked for, over all orientations."""
         return max(self.candidate_bits, self.review_bits, self.turned_review_bits)
 
+    def is_low(self, made: Fingerprint) -> bool:
+        """Whether the picture is known to be mostly background."""
+        return made.sketch is not None and made.detail < self.low_detail
+
     def reach_bits(self, made: Fingerprint) -> int:
         """The same for one picture: nothing farther is like it, whatever stands there."""
-        if made.sketch is not None and made.detail < self.low_detail:
+        if self.is_low(made):
             return max(self.low_detail_review_bits, self.low_detail_turned_bits)
         return self.search_bits
 
@@ -73,21 +77,21 @@ def likeness(
         limits: what distances mean.
     """
     upright = orientation is Orientation.SAME
-    if one.sketch is None or other.sketch is None:
-        return _by_bits(
-            distance_bits,
-            limits.automatic_bits if upright else limits.turned_automatic_bits,
-            limits.review_bits if upright else limits.turned_review_bits,
-        )
     if distance_bits > limits.search_bits:
         return Likeness.NONE
-    if min(one.detail, other.detail) >= limits.low_detail:
+    if not (limits.is_low(one) or limits.is_low(other)):
+        if one.sketch is None or other.sketch is None:
+            return _by_bits(
+                distance_bits,
+                limits.automatic_bits if upright else limits.turned_automatic_bits,
+                limits.review_bits if upright else limits.turned_review_bits,
+            )
         agreed = agreement(one.sketch, other.sketch, ORIENTATIONS.index(orientation))
         if agreed is not None:
             return _by_agreement(distance_bits, agreed, limits)
-    if not upright:
-        return _by_bits(distance_bits, limits.low_detail_turned_bits, limits.low_detail_turned_bits)
-    return _by_bits(distance_bits, limits.low_detail_automatic_bits, limits.low_detail_review_bits)
+    if upright:
+        return _by_bits(distance_bits, limits.low_detail_automatic_bits, limits.low_detail_review_bits)
+    return Likeness.REVIEW if distance_bits <= limits.low_detail_turned_bits else Likeness.NONE
 
 
 def _by_bits(distance_bits: int, automatic_bits: int, review_bits: int) -> Likeness:

@@ -126,7 +126,6 @@ def _turned(low: NDArray[np.float64], orientation: Orientation) -> NDArray[np.fl
             return low.T * ALTERNATING * ALTERNATING[:, None]
 
 
-
 def _packed(low: NDArray[np.float64]) -> bytes:
     """Bits of transforms, (n, size, size), one after the other."""
     flat = low.reshape(len(low), -1)

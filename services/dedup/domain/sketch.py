@@ -45,7 +45,8 @@ def _kernel(function: Callable[..., Any]) -> Callable[..., Any]:
 def sketch_of(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """(32, 32) of the (64, 64) grey picture that the hash is made of: the mean of each 2 x 2."""
     four = pixels.reshape(SIDE_PX, 2, SIDE_PX, 2).sum(axis=(1, 3), dtype=np.uint16)
-    return ((four + 2) >> 2).astype(np.uint8)
+    mean: NDArray[np.uint8] = ((four + 2) >> 2).astype(np.uint8)
+    return mean
 
 
 def detail_of(sketch: NDArray[np.uint8]) -> float:
@@ -72,11 +73,13 @@ def _square(sketch: bytes) -> NDArray[np.uint8]:
 
 def _turned(sketch: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
     """As Pillow turns the picture; the order is that of ``Orientation``."""
-    across, down = sketch[:, ::-1], sketch[::-1]
+    swapped = sketch.T
+    back = slice(None, None, -1)
     made = (
-        sketch, across, down, sketch.T[::-1], sketch[::-1, ::-1], sketch.T[:, ::-1], sketch.T, sketch.T[::-1, ::-1]
-    )[orientation]  # fmt: skip
-    return np.ascontiguousarray(made)
+        sketch, sketch[:, back], sketch[back], swapped[back],
+        sketch[back, back], swapped[:, back], swapped, swapped[back, back],
+    )  # fmt: skip
+    return np.ascontiguousarray(made[orientation])
 
 
 @_kernel
@@ -182,6 +185,6 @@ def _cells(one: NDArray[np.int32], other: NDArray[np.int32], multiplied: bool) -
 
 
 @_kernel
-def _block(cells: NDArray[np.int32], y: int, x: int) -> int:
+def _block(cells: NDArray[np.int32], y: int, x: int) -> Any:
     """A block is two cells high and wide."""
     return cells[y, x] + cells[y, x + 1] + cells[y + 1, x] + cells[y + 1, x + 1]

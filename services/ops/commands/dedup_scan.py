@@ -29,7 +29,7 @@ def scan(
             "--distance",
             min=0,
             max=120,
-            help="Bits of 256 that copies may differ by: 72; line art 24.",
+            help="Bits of 256 that sure copies may differ by: 72.",
         ),
     ] = None,
     turned: Annotated[

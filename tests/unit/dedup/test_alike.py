@@ -98,10 +98,10 @@ def test_what_is_mostly_background_needs_nearer_hashes(bits: int, expected: Like
     assert likeness(made_of(scene(1)), other, bits, Orientation.SAME, LIMITS) is expected
 
 
-def test_a_turned_picture_that_is_mostly_background_needs_still_nearer_hashes() -> None:
+def test_a_turned_picture_that_is_mostly_background_is_left_to_people() -> None:
     one = made_of(bird(0))
     bits = LIMITS.low_detail_turned_bits
-    assert likeness(one, one, bits, Orientation.ROTATE_180, LIMITS) is Likeness.AUTOMATIC
+    assert likeness(one, one, bits, Orientation.ROTATE_180, LIMITS) is Likeness.REVIEW
     assert likeness(one, one, bits + 1, Orientation.ROTATE_180, LIMITS) is Likeness.NONE
 
 
@@ -121,8 +121,10 @@ def test_without_a_sketch_the_hashes_decide_alone(
 
 
 def test_nothing_beyond_the_reach_of_a_picture_is_like_it() -> None:
-    for made in (made_of(bird(0)), made_of(scene(1)), replace(made_of(scene(1)), sketch=None)):
+    pictures = (made_of(bird(0)), made_of(scene(1)), replace(made_of(scene(1)), sketch=None))
+    for made in pictures:
         reach = LIMITS.reach_bits(made)
         assert reach <= LIMITS.search_bits
-        for orientation in Orientation:
-            assert likeness(made, made, reach + 1, orientation, LIMITS) is Likeness.NONE
+        for other in pictures:
+            for orientation in Orientation:
+                assert likeness(made, other, reach + 1, orientation, LIMITS) is Likeness.NONE
