@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from contracts.message import Message, UtcDatetime
 from contracts.taxonomy import ClassName
+from contracts.training import Choices, CompressionOptions, DatasetRules, Span, TrainOptions
 from contracts.values import (
     BenchmarkName,
     ImageId,
@@ -17,7 +18,6 @@ from contracts.values import (
     PersonName,
     Reason,
     Suggestion,
-    Value,
 )
 
 RequestId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{4,64}$")]
@@ -219,35 +219,6 @@ class RequestSnapshot(Message):
     requested_at: UtcDatetime
 
 
-class DatasetRules(Value):
-    """Numbers of domain.md section 2; a throw-away run lowers some."""
-
-    minimum_per_class: Annotated[int, Field(ge=1)] = 40
-    maximum_per_class: Annotated[int, Field(ge=1)] = 125
-    staged_cap: Annotated[int, Field(ge=0)] = 60
-    train_share: Annotated[float, Field(gt=0, le=1)] = 0.9
-    validation_share: Annotated[float, Field(ge=0, lt=1)] = 0.1
-
-
-class TrainOptions(Value):
-    """How to fit; the defaults suit a small library on a CPU."""
-
-    network: str = "small_cnn"
-    epochs: Annotated[int, Field(ge=1, le=1000)] = 30
-    batch_size: Annotated[int, Field(ge=1, le=4096)] = 50
-    learning_rate: Annotated[float, Field(gt=0, le=1)] = 1e-3
-    patience_epochs: Annotated[int, Field(ge=0)] = 0
-    """Stop after so many epochs without a better validation accuracy; 0 never stops early."""
-    flip: bool = True
-    rotate_degrees: Annotated[float, Field(ge=0, le=45)] = 8.0
-    zoom_share: Annotated[float, Field(ge=0, le=0.5)] = 0.1
-    shift_share: Annotated[float, Field(ge=0, le=0.5)] = 0.0
-    """Largest shift as a share of the image's side."""
-    schedule: Literal["constant", "cosine"] = "constant"
-    """``cosine`` warms up over a tenth of the run, then falls to a hundredth of the learning rate."""
-    seed: int = 7
-
-
 class RequestTraining(Message):
     """Train a model on a snapshot. Heard by trainer.
 
@@ -265,8 +236,67 @@ class RequestTraining(Message):
     options: TrainOptions = TrainOptions()
     throw_away: bool = False
     trial: bool = False
+    search_id: RequestId | None = None
+    """The search that this trial belongs to."""
+    trial_number: Annotated[int, Field(ge=0)] | None = None
     taxonomy_version: Annotated[int, Field(ge=0)] | None = None
     """Classes as that version of the taxonomy says; the snapshot's own when absent."""
+    by: PersonName
+    requested_at: UtcDatetime
+
+
+class CancelTraining(Message):
+    """Stop a run, or all trials of a search: within a step, without a model. Heard by trainer."""
+
+    name = "train.cancel-requested"
+    key_fields = ("request_id",)
+
+    request_id: RequestId
+    run_id: RequestId
+    """Of the run, or of the search."""
+    by: PersonName
+    reason: Reason | None = None
+    requested_at: UtcDatetime
+
+
+class RequestSearch(Message):
+    """Look for good options: train trials, tell the best. Heard by trainer.
+
+    ``space`` has for each option (a field of TrainOptions, or ``rates.NAME``) the values to try.
+    """
+
+    name = "train.search-requested"
+    key_fields = ("search_id",)
+
+    search_id: RequestId
+    snapshot_id: str
+    base: Annotated[str, Field(pattern=r"^(newest|scratch|[0-9]{3,9})$")] = "newest"
+    rules: DatasetRules = DatasetRules()
+    options: TrainOptions = TrainOptions()
+    """Of all trials, where ``space`` says nothing."""
+    space: Annotated[dict[str, Span | Choices], Field(min_length=1, max_length=20)]
+    method: Literal["grid", "random", "bayesian"] = "bayesian"
+    trials: Annotated[int, Field(ge=1, le=1000)] = 20
+    """At most; a grid ends when it has tried everything."""
+    parallel: Annotated[int, Field(ge=1, le=64)] = 1
+    """Trials asked for at once: as many as there are trainers."""
+    prune: bool = True
+    """Stop a trial whose validation accuracy is below the median of the others at the same epoch."""
+    seed: int = 7
+    taxonomy_version: Annotated[int, Field(ge=0)] | None = None
+    by: PersonName
+    requested_at: UtcDatetime
+
+
+class RequestCompression(Message):
+    """Make smaller variants of a model and measure them on its test set. Heard by trainer."""
+
+    name = "model.compress-requested"
+    key_fields = ("request_id",)
+
+    request_id: RequestId
+    model_version: ModelVersion
+    options: CompressionOptions = CompressionOptions()
     by: PersonName
     requested_at: UtcDatetime
 

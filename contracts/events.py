@@ -9,6 +9,7 @@ from pydantic import Field
 
 from contracts.message import Message, UtcDatetime
 from contracts.taxonomy import Operation
+from contracts.training import TrainOptions
 from contracts.values import (
     BenchmarkName,
     Box,
@@ -350,6 +351,31 @@ class TrainProgressed(Message):
     images_per_s: float
     eta_s: float
     progressed_at: UtcDatetime
+    learning_rate: float | None = None
+    data_wait_share: Share | None = None
+    """Share of the epoch's time in which the device waited for images."""
+    cpu_share: float | None = None
+    """Of one core: 2.0 keeps two busy."""
+    gpu_share: Share | None = None
+    """None where no GPU is."""
+    cost: float | None = None
+    """So far, in the currency of the trainer's setting; None where no price is set."""
+    cost_estimate: float | None = None
+    """Of the whole run."""
+
+
+class TrainCancelled(Message):
+    """A person stopped the run; no model came of it."""
+
+    name = "train.cancelled"
+    key_fields = ("run_id",)
+
+    run_id: str
+    by: PersonName
+    reason: Reason | None = None
+    epochs: Count
+    """Whole epochs that were done."""
+    cancelled_at: UtcDatetime
 
 
 class TrainFailed(Message):
@@ -388,6 +414,32 @@ class TrialCompleted(Message):
     best_val_accuracy: Share
     history: ObjectRef
     completed_at: UtcDatetime
+    search_id: str | None = None
+    trial_number: Count | None = None
+    pruned: bool = False
+    """Ended early: worse than the search's other trials at the same epoch."""
+
+
+class SearchCompleted(Message):
+    """A search is over; ``best_options`` are ready to be trained with."""
+
+    name = "train.search-completed"
+    key_fields = ("search_id",)
+
+    search_id: str
+    snapshot_id: str
+    trials: Count
+    pruned: Count
+    failed: Count
+    best_run_id: str | None = None
+    """None when no trial came to its end."""
+    best_val_accuracy: Share | None = None
+    best_options: TrainOptions | None = None
+    report: ObjectRef
+    """JSON: every trial, the importance of each option."""
+    page: ObjectRef
+    """The same as a self-contained HTML page."""
+    completed_at: UtcDatetime
 
 
 class ModelTrained(Message):
@@ -412,6 +464,13 @@ class ModelTrained(Message):
     best_val_accuracy: Share | None = None
     throw_away: bool = False
     trained_at: UtcDatetime
+    summary: ObjectRef | None = None
+    """The data set in words and counts, JSON."""
+    curves: ObjectRef | None = None
+    """The training curves as a picture, PNG."""
+    log: ObjectRef | None = None
+    seconds: float | None = None
+    cost: float | None = None
 
 
 class SetScore(Value):
@@ -480,6 +539,39 @@ class ModelExported(Message):
     ordered_by: PersonName | None = None
     reason: Reason | None = None
     exported_at: UtcDatetime
+
+
+class CompressedVariant(Value):
+    """A smaller form of a model, measured beside the whole one in the same run."""
+
+    name: Literal["litert", "float16", "dynamic-range", "int8", "pruned"]
+    file: ObjectRef
+    size_ratio: float
+    """Of the whole LiteRT file; a pruned one's is of the compressed file."""
+    accuracy: Share
+    accuracy_delta: float
+    agreement: Share
+    """Share of test images with the same first answer as the whole model's."""
+    images_per_s: float
+    speed_ratio: float
+    note: Reason | None = None
+
+
+class ModelCompressed(Message):
+    """Smaller variants of a model stand in the store, with what they cost in accuracy."""
+
+    name = "model.compressed"
+    key_fields = ("model_version", "request_id")
+
+    request_id: str
+    model_version: ModelVersion
+    test_images: Count
+    variants: tuple[CompressedVariant, ...]
+    compressed_at: UtcDatetime
+    measured_on: Literal["test", "validation"] = "test"
+    """``validation``: the model has no test image, and ``test_images`` are of that side."""
+    accuracy: Share | None = None
+    """The whole model's, on the same images."""
 
 
 class Identification(Value):

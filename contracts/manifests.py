@@ -6,10 +6,11 @@ Parquet manifests have one row per image, in the column order given here, sorted
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
+from contracts.training import DatasetRules
 from contracts.values import ImageId, LabelKind, ModelVersion, Sha256, Side, Source, Value
 
 
@@ -65,6 +66,8 @@ class DatasetRow(ShardPlace):
     group: str
     source: Source
     benchmark: str | None
+    unit: str | None = None
+    """What decides the side: the visit or group that the image is split with; older manifests have none."""
 
 
 SNAPSHOT_COLUMNS: dict[str, str] = {
@@ -106,8 +109,56 @@ DATASET_COLUMNS: dict[str, str] = {
     "offset": "int64",
     "size": "int64",
     "sha256": "string",
+    "unit": "string",
 }
 """Column name -> Arrow type of a data set manifest, key ``runs/<run_id>/dataset.parquet``."""
+
+
+class RuleCount(Value):
+    """So many images, by the rule that decided their side."""
+
+    rule: str
+    side: Side
+    images: int
+    why: str
+    """The rule in words."""
+
+
+class ClassSummary(Value):
+    """One class of a data set: real + staged + synthetic = train + validation + test + benchmark + out."""
+
+    class_name: str
+    class_index: int | None
+    """None: the class is not trained."""
+    real: int
+    staged: int
+    synthetic: int
+    train: int
+    validation: int
+    test: int
+    benchmark: int
+    out: int
+    left_out: tuple[RuleCount, ...]
+    """Where the ``out`` went, the most images first."""
+    needed: int
+    """Images that are missing to the minimum; 0 when it is reached."""
+
+
+class DatasetSummary(Value):
+    """A data set in counts and words, key ``runs/<run_id>/summary.json``."""
+
+    rules: DatasetRules
+    images: int
+    train: int
+    validation: int
+    test: int
+    benchmark: int
+    out: int
+    trained_classes: int
+    by_rule: tuple[RuleCount, ...]
+    """Of all images, in the order in which the rules are looked at."""
+    classes: tuple[ClassSummary, ...]
+    """Sorted by name; images without a class are only in ``by_rule``."""
 
 
 class Epoch(Value):
@@ -119,6 +170,9 @@ class Epoch(Value):
     val_loss: float | None = None
     val_accuracy: float | None = None
     seconds: float
+    learning_rate: float | None = None
+    images_per_s: float | None = None
+    data_wait_share: float | None = None
 
 
 class History(Value):
@@ -144,3 +198,14 @@ class ExportManifest(Value):
     classes: tuple[str, ...]
     image_size_px: int
     files: tuple[ExportedFile, ...]
+    network: str | None = None
+    snapshot_id: str | None = None
+
+
+class ExportSignature(Value):
+    """Of the exact bytes of ``<version>/export.json``, beside it as ``export.sig``; hexadecimal."""
+
+    algorithm: Literal["ed25519"] = "ed25519"
+    public_key: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    """Of who says to have signed; a reader checks against the key it knows."""
+    signature: Annotated[str, Field(pattern=r"^[0-9a-f]{128}$")]

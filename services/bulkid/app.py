@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from contracts.commands import RequestIdentification, RequestVectors
-from contracts.events import BulkCompleted, BulkIdentified, VectorsComputed
+from contracts.events import BulkCompleted, BulkIdentified, ModelExported, ModelTrained, VectorsComputed
 from services.bulkid.handlers import BulkIdentifier, VectorMaker
 from services.bulkid.settings import BulkidSettings
 from services.bulkid.store import metadata
@@ -23,9 +23,21 @@ def create_app(settings: BulkidSettings | None = None) -> Service:
     identifier = BulkIdentifier(service.database, settings, service.log, one_child)
     maker = VectorMaker(service.database, settings, service.log, one_child)
     service.handle("bulkid-snapshots", identifier.snapshot_packed)
-    service.handle("bulkid-models", identifier.model_exported)
+    service.handle("bulkid-models", by_model(identifier))
     service.handle("bulkid-requests", by_request(identifier, maker))
     return service
+
+
+def by_model(identifier: BulkIdentifier) -> Handler:
+    """The handler of ``bulkid-models``."""
+
+    async def heard(delivery: Delivery[ModelExported | ModelTrained]) -> None:
+        if isinstance(delivery.message, ModelTrained):
+            await identifier.model_trained(delivery)  # type: ignore[arg-type]
+        else:
+            await identifier.model_exported(delivery)  # type: ignore[arg-type]
+
+    return heard
 
 
 def by_request(identifier: BulkIdentifier, maker: VectorMaker) -> Handler:

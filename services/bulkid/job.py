@@ -52,9 +52,9 @@ def identify(
     archive = scratch / "model.keras"
     store.get_file(exported.model, archive)
     refuse_code(archive)
-    from services.bulkid.network import Network  # noqa: PLC0415 - seconds, spent only on what can be used
+    from services.networks.inference import of_file  # noqa: PLC0415 - seconds, spent only on what can be used
 
-    network = Network(archive, exported.image_size_px, len(exported.classes))
+    network = of_file(archive, exported.image_size_px, len(exported.classes))
     order: list[str] = []
     tops: dict[str, Top] = {}
 
@@ -64,7 +64,7 @@ def identify(
             yield png
 
     done = 0
-    for scores in network.predict(pngs()):
+    for scores in network.answers(pngs()):
         ids = order[done : done + len(scores)]
         for image_id, indices, values in zip(ids, *best(scores, CANDIDATES), strict=True):
             tops[image_id] = [

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from contracts.events import ModelExported
 from contracts.manifests import SNAPSHOT_COLUMNS, VECTOR_COLUMNS, Buckets
 from contracts.values import ObjectRef
-from services.bulkid.backbone.weights import WeightsRefused
 from services.bulkid.domain.features import FeaturesRefused
 from services.bulkid.domain.vectors import vectors_key, without_vector
 from services.bulkid.settings import BulkidSettings
+from services.networks.lite0_weights import WeightsRefused
 from services.runtime.child import ChildFailed, child_main
 from services.runtime.model_archive import ModelRefused, refuse_code
 from services.runtime.objectstore import ObjectStore

@@ -82,9 +82,9 @@ def score_images(
     archive, path = scratch / "model.keras", scratch / "scores.npy"
     store.get_file(trained.model, archive)
     refuse_code(archive)
-    from services.evaluator.network import Network  # noqa: PLC0415 - seconds, spent only on what can be used
+    from services.networks.inference import of_file  # noqa: PLC0415 - seconds, spent only on what can be used
 
-    network = Network(archive, trained.image_size_px, len(trained.classes))
+    network = of_file(archive, trained.image_size_px, len(trained.classes))
     shape = (len(rows), len(trained.classes))
     scores = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
     # Shards are read in their own order, which need not be the manifest's.
@@ -97,7 +97,7 @@ def score_images(
             order.append(positions[row["image_id"]])
             yield png
 
-    for batch in network.predict(pngs()):
+    for batch in network.answers(pngs()):
         scores[order[done : done + len(batch)]] = batch
         if (done + len(batch)) * TELLINGS // len(rows) > done * TELLINGS // len(rows):
             tell({"scored": done + len(batch), "of": len(rows)})

@@ -17,15 +17,19 @@ from services.ops.clients.errors import OpsError
 from services.ops.commands import (
     benchmarks,
     classes,
+    compress,
+    datasets,
     dead_letters,
     dedup,
     demo,
+    exports,
     images,
     interchange,
     labels,
     library,
     models,
     rebuild,
+    search,
     snapshots,
     stack,
     state,
@@ -76,9 +80,16 @@ def build() -> typer.Typer:
         "Exchange": (interchange.import_, interchange.export_images),
         "Models": (
             train.train,
+            train.cancel,
+            search.search,
+            search.searches,
+            search.search_report,
             models.models,
             models.evaluate,
             models.export,
+            compress.compress,
+            exports.download_model,
+            exports.verify_export,
             models.bulk_identify,
             vectors.vectors,
         ),
@@ -90,6 +101,7 @@ def build() -> typer.Typer:
     app.add_typer(_benchmark(), name="benchmark", rich_help_panel="Labels")
     app.add_typer(_taxonomy(), name="taxonomy", rich_help_panel="Labels")
     app.add_typer(dedup.group(), name="dedup", rich_help_panel="Library")
+    app.add_typer(datasets.group(), name="dataset", rich_help_panel="Models")
     app.add_typer(_dead_letters(), name="dead-letters", rich_help_panel="Repair")
     app.add_typer(_rebuild(), name="rebuild", rich_help_panel="Repair")
     return app

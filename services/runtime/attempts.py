@@ -42,6 +42,17 @@ class AttemptLedger:
 
         return await self._database.run(work)
 
+    async def take_back(self, durable: str, seq: int) -> None:
+        """The attempt that was begun last was none."""
+        table = self._table
+        await self._database.run(
+            lambda unit: unit.connection.execute(
+                sa.update(table)
+                .where(table.c.durable == durable, table.c.seq == seq, table.c.attempts > 0)
+                .values(attempts=table.c.attempts - 1)
+            )
+        )
+
     async def forget(self, durable: str, seq: int) -> None:
         """The message is settled."""
         table = self._table

@@ -1,7 +1,8 @@
 """Long or TensorFlow work runs in a child process: the event loop never blocks.
 
-The child gets its specification as JSON on standard input, answers in JSON lines on standard
-output (``progress``, then ``result`` or ``error``) and dies with its parent.
+The child gets its specification as one line of JSON on standard input, perhaps followed by orders
+(a line each, services/runtime/orders.py), answers in JSON lines on standard output (``progress``,
+then ``result`` or ``error``) and dies with its parent.
 """
 
 from __future__ import annotations
@@ -37,17 +38,23 @@ class ChildFailed(Exception):
 class ChildDied(Exception):
     """The child ended without an answer (killed, out of memory, a crash in native code)."""
 
+    def __init__(self, message: str, code: int | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+
 
 async def run_child(
     module: str,
     spec: Mapping[str, Any],
     on_progress: Callable[[dict[str, Any]], Awaitable[None]] | None = None,
     env: Mapping[str, str] | None = None,
+    orders: asyncio.Queue[dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """Run ``python -m module`` on ``spec`` and return its result.
 
     Args:
         env: added to this process's environment (``settings.child_env()``).
+        orders: what is put into it is told to the child while it works; see ``Orders``.
 
     Raises:
         ChildFailed: the child said so.
@@ -68,23 +75,34 @@ async def run_child(
     assert process.stderr is not None
     tail: collections.deque[str] = collections.deque(maxlen=TAIL_LINES)
     errors = asyncio.create_task(_forward(process.stderr, tail))
+    speech = asyncio.create_task(_speak(process.stdin, spec, orders))
     try:
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it may die before it reads
-            process.stdin.write(json.dumps(spec).encode())
-            await process.stdin.drain()
-            process.stdin.close()
         answer = await _answers(process.stdout, on_progress)
         code = await process.wait()
         await errors
     finally:
+        speech.cancel()
         await _stop(process)
         errors.cancel()
     if answer is None:
-        raise ChildDied(f"{module} ended with code {code} and no answer; last lines: {' | '.join(tail)}")
+        told = f"{module} ended with code {code} and no answer; last lines: {' | '.join(tail)}"
+        raise ChildDied(told, code)
     if "error" in answer:
         raise ChildFailed(str(answer["error"]), str(answer.get("remedy", "")))
     result: dict[str, Any] = answer["result"]
     return result
+
+
+async def _speak(
+    stream: asyncio.StreamWriter, spec: Mapping[str, Any], orders: asyncio.Queue[dict[str, Any]] | None
+) -> None:
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it may die before it reads
+        stream.write(json.dumps(spec).encode() + b"\n")
+        await stream.drain()
+        while orders is not None:
+            stream.write(json.dumps(await orders.get()).encode() + b"\n")
+            await stream.drain()
+        stream.close()
 
 
 async def _answers(
@@ -132,7 +150,7 @@ def child_main(work: Callable[[dict[str, Any], Callable[[dict[str, Any]], None]]
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
 
-    spec = json.load(sys.stdin)
+    spec = json.loads(sys.stdin.readline())
     try:
         result = work(spec, lambda progress: say({"progress": progress}))
     except ChildFailed as error:

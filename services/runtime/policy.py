@@ -23,7 +23,7 @@ from contracts.events import DeadLetterReason
 from contracts.subjects import Consumer
 from services.runtime.attempts import AttemptLedger
 from services.runtime.deadletters import DeadLetterBox
-from services.runtime.delivery import BatchHandler, Delivery, Handler, Unprocessable
+from services.runtime.delivery import BatchHandler, Delivery, Handler, Postponed, Unprocessable
 from services.runtime.envelope import MalformedMessage, decode
 from services.runtime.metrics import Metrics
 
@@ -40,6 +40,7 @@ class _InHand:
     delivery: Delivery  # type: ignore[type-arg]  # any message type
     redelivered: bool
     settled: bool = False
+    progressed: bool = False
 
 
 class DeliveryPolicy:
@@ -126,17 +127,31 @@ class DeliveryPolicy:
             attempts = await self._count(item)
             if attempts is None:
                 return
-            item.delivery = replace(item.delivery, attempt=attempts)
+            item.delivery = replace(
+                item.delivery, attempt=attempts, progressed=lambda: self._progressed(item)
+            )
             if attempts > self.max_attempts:
                 error_text = f"the process died {attempts - 1} times while handling it"
                 await self._bury(item, DeadLetterReason.PROCESS_DIED, error_text)
                 return
             error = await self._try([item])
+            if isinstance(error, Postponed):
+                await self._ledger.take_back(self.consumer.durable, item.delivery.seq)
+                await self._postpone(item, error)
+                return
             if error is not None:
-                await self._failed(item, error, attempts)
+                counted = await self._count(item) if item.progressed else attempts
+                if counted is not None:
+                    await self._failed(item, error, counted)
                 return
             await self._succeed(item)
             await self._ledger.forget(self.consumer.durable, item.delivery.seq)
+
+    async def _progressed(self, item: _InHand) -> None:
+        """What has come further is no poison, however often its process was killed before."""
+        if not item.progressed:
+            await self._ledger.forget(self.consumer.durable, item.delivery.seq)
+            item.progressed = True
 
     @property
     def max_attempts(self) -> int:
@@ -200,6 +215,9 @@ class DeliveryPolicy:
         if error is None:
             await self._succeed(item)
             return
+        if isinstance(error, Postponed):
+            await self._postpone(item, error)
+            return
         attempts = await self._count(item, cause=repr(error))
         if attempts is not None:
             await self._failed(item, error, attempts)
@@ -232,6 +250,11 @@ class DeliveryPolicy:
                 error=text,
             )
             await self._nak(item, delay_s)
+
+    async def _postpone(self, item: _InHand, error: Postponed) -> None:
+        if not item.settled:
+            self._log.info("message.postponed", why=str(error), again_in_s=error.again_in_s)
+            await self._nak(item, error.again_in_s)
 
     async def _nak(self, item: _InHand, delay_s: float) -> None:
         await item.raw.nak(delay=delay_s)

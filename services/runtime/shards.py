@@ -11,9 +11,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from contracts.manifests import Buckets
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Row = dict[str, Any]
 
@@ -21,7 +24,7 @@ SPAN_BYTES = 16 * 2**20
 """One read: big enough that latency hides behind transfer, small enough that two fit anywhere."""
 GAP_BYTES = 256 * 2**10
 """Unwanted bytes read through rather than skipped: about what a round trip costs."""
-LATER_COLUMNS = frozenset({"class_name", "visit"})
+LATER_COLUMNS = frozenset({"class_name", "visit", "unit"})
 """Columns that the first manifests did not have; there they are read as empty."""
 
 SPANS_AHEAD = 2
@@ -54,7 +57,17 @@ class Span:
 
 
 def read_manifest(data: bytes, columns: Mapping[str, str]) -> list[Row]:
-    """Rows of a Parquet manifest, in its order, with exactly ``columns`` (name -> Arrow type).
+    """Rows of a Parquet manifest, as ``read_columns`` gives their columns.
+
+    Raises:
+        ManifestDamaged: as ``read_columns``.
+    """
+    rows: list[Row] = read_columns(data, columns).to_pylist()
+    return rows
+
+
+def read_columns(data: bytes, columns: Mapping[str, str]) -> pa.Table:
+    """A Parquet manifest, its rows in its order, with exactly ``columns`` (name -> Arrow type).
 
     Further columns, which a newer writer may add, are left out; what an older one could not write
     (LATER_COLUMNS) is None.
@@ -78,16 +91,21 @@ def read_manifest(data: bytes, columns: Mapping[str, str]) -> list[Row]:
         table = table.append_column(name, pa.nulls(len(table)))
     schema = pa.schema([(name, pa.type_for_alias(kind)) for name, kind in columns.items()])
     try:
-        rows: list[Row] = table.select(list(columns)).cast(schema).to_pylist()
+        table = table.select(list(columns)).cast(schema)
     except (pa.ArrowException, ValueError) as error:
         raise ManifestDamaged(f"a column of the manifest is not of {dict(columns)}: {error}") from error
-    for number, row in enumerate(rows):
-        if not row["shard"] or (row["offset"] or 0) < 0 or (row["size"] or 0) < 1 or row["offset"] is None:
+    _check_places(table)
+    return table
+
+
+def _check_places(table: pa.Table) -> None:
+    columns = (table.column(name).to_pylist() for name in ("shard", "offset", "size"))
+    for number, (shard, offset, size) in enumerate(zip(*columns, strict=True)):
+        if not shard or offset is None or offset < 0 or (size or 0) < 1:
             raise ManifestDamaged(
                 f"row {number} of the manifest names no place in a shard: "
-                f"shard {row['shard']!r}, offset {row['offset']}, size {row['size']}"
+                f"shard {shard!r}, offset {offset}, size {size}"
             )
-    return rows
 
 
 def plan_spans(rows: Iterable[Row], span_bytes: int = SPAN_BYTES, gap_bytes: int = GAP_BYTES) -> list[Span]:

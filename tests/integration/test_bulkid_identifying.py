@@ -15,7 +15,7 @@ import pytest
 import sqlalchemy as sa
 
 from contracts.commands import RequestIdentification
-from contracts.events import BulkCompleted, BulkIdentified, ModelExported, SnapshotPacked
+from contracts.events import BulkCompleted, BulkIdentified, ModelExported, ModelTrained, SnapshotPacked
 from contracts.message import Message
 from services.bulkid import store
 from services.bulkid.app import create_app
@@ -49,6 +49,7 @@ class Room:
         self._handlers = {
             SnapshotPacked: identifier.snapshot_packed,
             ModelExported: identifier.model_exported,
+            ModelTrained: identifier.model_trained,
             RequestIdentification: identifier.requested,
         }
 
@@ -128,6 +129,36 @@ async def test_every_unlabelled_image_is_identified_once_in_pages(room: Room, li
     assert completed.above_threshold == sum(top[0].confidence >= 95.0 for top in found.values())
     assert {page.run_id for page in pages if isinstance(page, BulkIdentified)} == {completed.run_id}
     assert not list(room.settings.work_dir.iterdir())
+
+
+def trained_by(library: ColourLibrary, *, throw_away: bool) -> ModelTrained:
+    exported = library.exported()
+    return ModelTrained.model_validate({
+        "run_id": "run-0001", "model_version": "007", "snapshot_id": library.name, "network": "small_cnn",
+        "image_size_px": exported.image_size_px, "classes": exported.classes, "model": exported.model,
+        "dataset": exported.model, "history": exported.model, "epochs": 1, "best_epoch": 1,
+        "images": dict.fromkeys(("train", "validation", "test", "benchmark", "out"), 0),
+        "throw_away": throw_away, "trained_at": NOW + timedelta(hours=1),
+    })  # fmt: skip
+
+
+async def test_a_throw_away_model_identifies_without_an_export_and_is_never_the_newest_exported_one(
+    room: Room, library: ColourLibrary
+) -> None:
+    image_id = library.add((0, 0, 255))
+    await room.hear(library.packed())
+    await room.hear(trained_by(library, throw_away=False))
+    assert await room.told() == []
+    for _ in range(2):
+        await room.hear(trained_by(library, throw_away=True))
+    page, completed = await room.told()
+    assert isinstance(page, BulkIdentified)
+    assert isinstance(completed, BulkCompleted)
+    assert (page.model_version, completed.model_version) == ("007", "007")
+    assert [(result.image_id, result.top[0].label) for result in page.results] == [(image_id, "blue")]
+    size = library.exported().image_size_px
+    assert await room.database.read(lambda c: store.newest_model(c, size)) is None
+    assert (await room.database.read(lambda c: store.find_model(c, "007"))) is not None
 
 
 async def test_a_run_that_was_interrupted_tells_only_what_is_missing_of_the_snapshot_it_began_with(

@@ -13,10 +13,11 @@ import httpx
 import pytest
 from nats.js import JetStreamContext
 
-from contracts.commands import DatasetRules, RequestSnapshot, RequestTraining, TrainOptions
+from contracts.commands import RequestSnapshot, RequestTraining
 from contracts.events import ImageDeduplicated, ModelTrained, SnapshotPacked, TrainFailed
 from contracts.manifests import DatasetRow
 from contracts.message import Message
+from contracts.training import DatasetRules, TrainOptions
 from contracts.values import Side
 from services.dedup.settings import DedupSettings
 from services.runtime.service import Service

@@ -13,7 +13,7 @@ from typing import Any
 import keras
 import pytest
 
-from contracts.commands import DatasetRules, TrainOptions
+from contracts.training import DatasetRules, TrainOptions
 from contracts.values import ObjectRef
 from services.runtime.child import ChildFailed
 from services.runtime.objectstore import ObjectDamaged, ObjectStore

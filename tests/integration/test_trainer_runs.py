@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from contracts.commands import DatasetRules, RequestExport, RequestTraining, TrainOptions
+from contracts.commands import RequestExport, RequestTraining
 from contracts.events import (
     ModelExported,
     ModelScored,
@@ -27,8 +27,8 @@ from contracts.events import (
 from contracts.manifests import Buckets, ExportManifest, History
 from contracts.message import Message, message_types
 from contracts.taxonomy import Merge, Split
+from contracts.training import DatasetRules, TrainOptions
 from contracts.values import ObjectRef, Side
-from services.runtime.child import ChildDied
 from services.runtime.database import Database
 from services.runtime.delivery import Delivery, Unprocessable
 from services.runtime.logs import get_log
@@ -184,7 +184,7 @@ async def test_the_first_model_is_fine_tuned_for_more_classes_and_exported_once_
     assert (again.manifest, again.ordered_by, exported.ordered_by) == (exported.manifest, "ann", None)
     assert sum(isinstance(message, ModelExported) for message in await room.told()) == 2
     check_export(object_store, exported, grown_library, tmp_path / "export")
-    assert not list(room.settings.work_dir.iterdir())
+    assert {folder.name for folder in room.settings.work_dir.iterdir()} <= {"shards", "matplotlib"}
 
 
 def dataset_of(object_store: ObjectStore, trained: ModelTrained, side: Side) -> list[Any]:
@@ -313,13 +313,11 @@ async def test_a_child_that_dies_is_tried_once_more_and_then_the_run_has_failed(
     await room.hear(DigitLibrary(object_store, named("digits"), "0", 1).packed())
     room.settings.keras_backend = "none-such"  # Keras refuses it while it is imported
     asked = training(named("run"), named("digits"))
-    with pytest.raises(ChildDied):
-        await room.hear(asked)
     await room.hear(asked)
     await room.hear(asked)
     (failed,) = await room.told()
     assert isinstance(failed, TrainFailed)
-    assert "died 2 times" in failed.error
+    assert "died 2 times without coming further" in failed.error
     assert "options.batch_size (now 16)" in failed.remedy
 
 

@@ -105,11 +105,6 @@ async def test_a_failed_run_stays_failed_and_takes_no_version(database: Database
     assert await told(database) == 2
 
 
-async def test_deaths_are_counted_per_run(database: Database) -> None:
-    await begin(database, "run-one")
-    assert [await database.run(lambda unit: store.count_death(unit, "run-one")) for _ in range(2)] == [1, 2]
-
-
 async def test_only_a_newer_evaluation_replaces_the_report(database: Database) -> None:
     await train(database, "run-one")
 

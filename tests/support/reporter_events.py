@@ -7,11 +7,12 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from contracts.commands import RequestTraining
+from contracts.commands import RequestSearch, RequestTraining
 from contracts.events import (
     BenchmarkAssigned,
     BulkCompleted,
     BulkIdentified,
+    CompressedVariant,
     DeadLetterReplayed,
     DeadLetterStored,
     DoubleChecked,
@@ -28,16 +29,19 @@ from contracts.events import (
     ImageRepeated,
     ImageUnlabelled,
     ImageUploaded,
+    ModelCompressed,
     ModelExported,
     ModelScored,
     ModelTrained,
     OpinionGiven,
     PairJudged,
+    SearchCompleted,
     SetScore,
     SideCounts,
     SnapshotPacked,
     SnapshotProgressed,
     TaxonomyChanged,
+    TrainCancelled,
     TrainFailed,
     TrainProgressed,
     TrialCompleted,
@@ -45,6 +49,7 @@ from contracts.events import (
 )
 from contracts.message import Message
 from contracts.taxonomy import Merge, Operation, Rename, Split
+from contracts.training import Span, TrainOptions
 from contracts.values import Box, Candidate, Flag, Measure, ObjectRef, Orientation, PairState, Suggestion
 
 REF = ObjectRef(bucket="library", key="some/key", size=1, sha256="0" * 64)
@@ -272,6 +277,27 @@ any_event: st.SearchStrategy[Message] = st.one_of(
         image_size_px=counts,
         packed_at=moments,
     ),
+    _built(
+        RequestSearch,
+        search_id=runs,
+        snapshot_id=requests,
+        space=st.just({"flip": (True, False), "dropout": Span(low=0, high=0.5)}),
+        by=people,
+        requested_at=moments,
+    ),
+    _built(
+        SearchCompleted,
+        search_id=runs,
+        snapshot_id=requests,
+        trials=counts,
+        pruned=counts,
+        failed=counts,
+        best_val_accuracy=shares,
+        best_options=st.one_of(st.none(), st.just(TrainOptions())),
+        report=st.just(REF),
+        page=st.just(REF),
+        completed_at=moments,
+    ),
     _built(RequestTraining, run_id=runs, snapshot_id=requests, by=people, requested_at=moments),
     _built(
         TrainProgressed,
@@ -286,6 +312,14 @@ any_event: st.SearchStrategy[Message] = st.one_of(
         progressed_at=moments,
     ),
     _built(TrainFailed, run_id=runs, error=labels, remedy=labels, failed_at=moments),
+    _built(
+        TrainCancelled,
+        run_id=runs,
+        by=people,
+        reason=st.one_of(st.none(), labels),
+        epochs=counts,
+        cancelled_at=moments,
+    ),
     _built(
         TrialCompleted,
         run_id=runs,
@@ -353,6 +387,30 @@ any_event: st.SearchStrategy[Message] = st.one_of(
         image_size_px=counts,
         classes=st.just(("a",)),
         exported_at=moments,
+    ),
+    _built(
+        ModelCompressed,
+        request_id=requests,
+        model_version=versions,
+        test_images=counts,
+        variants=st.lists(
+            st.builds(
+                CompressedVariant,
+                name=st.sampled_from(["litert", "int8", "pruned"]),
+                file=st.just(REF),
+                size_ratio=st.floats(0, 1),
+                accuracy=st.floats(0, 1),
+                accuracy_delta=st.floats(-1, 1),
+                agreement=st.floats(0, 1),
+                images_per_s=st.floats(1, 100),
+                speed_ratio=st.floats(0, 9),
+                note=st.one_of(st.none(), labels),
+            ),
+            max_size=3,
+            unique_by=lambda variant: variant.name,
+        ).map(tuple),
+        compressed_at=moments,
+        accuracy=shares,
     ),
     _built(
         BulkIdentified,

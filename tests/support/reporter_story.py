@@ -13,7 +13,7 @@ from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
-from contracts.commands import RequestTraining, TrainOptions
+from contracts.commands import RequestTraining
 from contracts.events import (
     BenchmarkAssigned,
     BulkCompleted,
@@ -49,6 +49,7 @@ from contracts.events import (
 )
 from contracts.message import Message
 from contracts.taxonomy import Merge, Operation
+from contracts.training import TrainOptions
 from contracts.values import (
     Box,
     Candidate,

@@ -41,6 +41,8 @@ IMPORT_BREACHES = [
     ("services.runtime.child", "tensorflow"),
     ("services.evaluator.handlers", "keras"),
     ("services.trainer.handlers", "tensorflow"),
+    ("services.networks.build", "services.trainer.settings"),
+    ("services.ops.cli", "services.networks.errors"),
     ("deploy.provision.job", "services.ops.cli"),
     ("contracts.values", "services.runtime.settings"),
 ]

@@ -1,1 +1,1 @@
-"""Similarity vectors of pictures: the pretrained network, its weights without torch, and the encoders."""
+"""Similarity vectors of pictures: the pretrained network, folded, and the encoders."""

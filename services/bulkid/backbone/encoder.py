@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,26 +12,22 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from services.bulkid.backbone import lite0
-from services.bulkid.backbone.weights import pretrained_weights
 from services.bulkid.domain.features import unit_length
-from services.bulkid.network import BATCH_IMAGES, BATCH_PIXELS
+from services.networks import archive
+from services.networks.inference import Inference
+from services.networks.lite0_weights import pretrained_weights
 from services.runtime.model_archive import ModelRefused
 
 PRETRAINED_BATCH = 32
 """Measured: 16 to 32 images a batch are the fastest on one and on two cores."""
 
-Prepare = Callable[[Any], Any]
-
 
 class Encoder:
     """PNG bytes of normalised pictures in, vectors of length 1 out; of zeros where it sees nothing."""
 
-    def __init__(self, features: keras.Model, image_size_px: int, batch: int, prepare: Prepare) -> None:
-        """``prepare`` makes one picture, uint8 [S, S, 3], what ``features`` takes."""
+    def __init__(self, features: Inference) -> None:
         self._features = features
-        self._batch = batch
-        self.dimensions = int(features.output_shape[-1])
-        self._step = self._compiled(image_size_px, prepare)
+        self.dimensions = features.dimensions
 
     def encode(self, pngs: Iterable[bytes]) -> Iterator[NDArray[np.float32]]:
         """Vectors [n, dimensions], a batch at a time, in order.
@@ -40,23 +35,7 @@ class Encoder:
         Raises:
             FeaturesRefused: the network says something that is not finite.
         """
-        waiting = iter(pngs)
-        while chunk := list(islice(waiting, self._batch)):
-            yield unit_length(self._step(tf.constant(chunk)).numpy())
-
-    def _compiled(self, size: int, prepare: Prepare) -> Any:
-        features = self._features
-
-        def decode(png: Any) -> Any:
-            pixels = tf.ensure_shape(tf.io.decode_png(png, channels=3), (size, size, 3))
-            return tf.ensure_shape(tf.cast(prepare(pixels), tf.float32), features.input_shape[1:])
-
-        def step(pngs: Any) -> Any:
-            spec = tf.TensorSpec(features.input_shape[1:], tf.float32)
-            pixels = tf.map_fn(decode, pngs, fn_output_signature=spec)
-            return tf.cast(features(tf.cast(pixels, features.inputs[0].dtype), training=False), tf.float32)
-
-        return tf.function(step, input_signature=[tf.TensorSpec([None], tf.string)])
+        return map(unit_length, self._features.answers(pngs))
 
 
 def pretrained(image_size_px: int) -> Encoder:
@@ -66,24 +45,17 @@ def pretrained(image_size_px: int) -> Encoder:
         WeightsRefused: the package is not installed, or is another one.
     """
     network = lite0.build(pretrained_weights())
-    return Encoder(network, image_size_px, PRETRAINED_BATCH, _without_letterbox)
+    return Encoder(Inference(network, image_size_px, batch=PRETRAINED_BATCH, prepare=_without_letterbox))
 
 
 def of_model(path: Path, image_size_px: int) -> Encoder:
     """What the last Dense layer of a model is given; it sees pictures as it was trained, with their bars.
 
     Raises:
-        ModelRefused: it is damaged, takes another size, or has no such layer; ``refuse_code`` has passed it.
+        ModelRefused: it brings code, is damaged, takes another size, or has no such layer.
     """
-    try:
-        model = keras.saving.load_model(path, compile=False, safe_mode=True)
-    except (ValueError, TypeError, OSError, KeyError) as error:
-        raise ModelRefused(f"Keras cannot load the model: {error}") from error
-    wanted = (None, image_size_px, image_size_px, 3)
-    if tuple(model.input_shape) != wanted:
-        raise ModelRefused(f"the model takes {model.input_shape}; wanted is {wanted}")
-    batch = max(1, min(BATCH_IMAGES, BATCH_PIXELS // image_size_px**2))
-    return Encoder(_penultimate(model), image_size_px, batch, lambda pixels: pixels)
+    model = archive.load(path, image_size_px=image_size_px)
+    return Encoder(Inference(_penultimate(model), image_size_px))
 
 
 def _penultimate(model: keras.Model) -> keras.Model:

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from contracts.commands import RequestIdentification
-from contracts.events import BulkIdentified, ModelExported, SnapshotPacked
+from contracts.events import BulkIdentified, ModelExported, ModelTrained, SnapshotPacked
 from services.bulkid import store
+from services.bulkid.domain.models import as_if_exported
 from services.bulkid.domain.runs import run_id_for
 from services.bulkid.handlers.heard import check_size, known_model, known_snapshot
 from services.bulkid.handlers.requests import vectors_of_model, vectors_of_snapshot
@@ -32,7 +33,7 @@ for long nor holds everything in memory."""
 
 
 class BulkIdentifier:
-    """Hears of snapshots, exports and requests."""
+    """Hears of snapshots, models and requests."""
 
     def __init__(
         self, database: Database, settings: BulkidSettings, log: Any, one_child: asyncio.Lock
@@ -70,6 +71,15 @@ class BulkIdentifier:
         # The newest snapshot is at least the model's own: until that is heard, others may be missing.
         await known_snapshot(self._database, exported.snapshot_id)
         await self._identify(exported, exported.request_id, None)
+
+    async def model_trained(self, delivery: Delivery[ModelTrained]) -> None:
+        """Durable ``bulkid-models``: a throw-away run is over with its model, which finds more images."""
+        if not delivery.message.throw_away:
+            return
+        model = as_if_exported(delivery.message)
+        await self._database.run(lambda unit: store.record_model(unit, model))
+        await known_snapshot(self._database, model.snapshot_id)
+        await self._identify(model, model.request_id, None)
 
     async def requested(self, delivery: Delivery[RequestIdentification]) -> None:
         """Durable ``bulkid-requests``: the same with a named model, and snapshot if one is named."""

@@ -1,4 +1,4 @@
-"""Snapshots and exported models that bulkid heard of."""
+"""Snapshots, and models to identify with, that bulkid heard of."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import UTC
 import sqlalchemy as sa
 
 from contracts.events import ModelExported, SnapshotPacked
+from services.bulkid.domain.models import is_exported
 from services.bulkid.store.tables import model_table, snapshot_table
 from services.runtime.database import Unit, upsert
 
@@ -60,8 +61,9 @@ def find_model(connection: sa.Connection, model_version: str) -> ModelExported |
 
 
 def newest_model(connection: sa.Connection, image_size_px: int) -> ModelExported | None:
-    """The model exported last of those that take images of that size, or None when there is none."""
+    """The model exported last of those that take images of that size, or None; no throw-away one."""
     order = (model_table.c.exported_at.desc(), model_table.c.model_version.desc())
     query = sa.select(model_table.c.exported).order_by(*order)
     heard = (ModelExported.model_validate(exported) for exported in connection.execute(query).scalars())
-    return next((exported for exported in heard if exported.image_size_px == image_size_px), None)
+    fits = (model for model in heard if is_exported(model) and model.image_size_px == image_size_px)
+    return next(fits, None)

@@ -19,7 +19,7 @@ PATIENCE_S = 30.0
 """A restart of ingest takes a few seconds; a person waits for a command that long, not two minutes."""
 PAGE = 1000
 Row = dict[str, Any]
-Param = str | int | bool | Sequence[str] | None
+Param = str | int | float | bool | Sequence[str] | None
 
 
 class Library:

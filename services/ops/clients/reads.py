@@ -39,6 +39,21 @@ class Reporter:
         _check(answer)
         return answer.json()
 
+    async def file(self, path: str) -> bytes | None:
+        """The bytes of ``path``, None when there is no such file.
+
+        Raises:
+            Unreachable, OpsError: as ``get``.
+        """
+        try:
+            answer = await self._client.get(path)
+        except httpx.TransportError as error:
+            raise _away(self._client, error) from error
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            return None
+        _check(answer)
+        return answer.content
+
     async def rows(
         self, path: str, key: str, limit: int | None = None, **params: str | int | None
     ) -> AsyncIterator[Row]:

@@ -8,9 +8,12 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from contracts.commands import (
+    CancelTraining,
+    RequestCompression,
     RequestEvaluation,
     RequestExport,
     RequestIdentification,
+    RequestSearch,
     RequestSnapshot,
     RequestTraining,
     RequestVectors,
@@ -47,6 +50,16 @@ def request_training(snapshot_id: str, by: str, **fields: Any) -> RequestTrainin
     return _made(RequestTraining, run_id=new_id(), snapshot_id=snapshot_id, by=by, **fields)
 
 
+def cancel_training(run_id: str, by: str, reason: str | None) -> CancelTraining:
+    """Stop a run or a search."""
+    return _made(CancelTraining, request_id=new_id(), run_id=run_id, by=by, reason=reason)
+
+
+def request_search(by: str, **fields: Any) -> RequestSearch:
+    """Look for good options; ``fields`` are those of the command."""
+    return _made(RequestSearch, search_id=new_id(), by=by, **fields)
+
+
 def request_evaluation(model_version: str, by: str) -> RequestEvaluation:
     """Score a model again."""
     return _made(RequestEvaluation, request_id=new_id(), model_version=model_version, by=by)
@@ -55,6 +68,13 @@ def request_evaluation(model_version: str, by: str) -> RequestEvaluation:
 def request_export(model_version: str, by: str, reason: str) -> RequestExport:
     """Export a model whatever its gate says."""
     return _made(RequestExport, request_id=new_id(), model_version=model_version, by=by, reason=reason)
+
+
+def request_compression(model_version: str, by: str, options: dict[str, Any]) -> RequestCompression:
+    """Make smaller variants of a model; ``options`` are those of contracts.training.CompressionOptions."""
+    return _made(
+        RequestCompression, request_id=new_id(), model_version=model_version, by=by, options=options
+    )
 
 
 def request_identification(model_version: str, by: str, snapshot_id: str | None) -> RequestIdentification:

@@ -57,6 +57,7 @@ def shape(services: dict[str, str], summary: Row, backlog: dict[str, int] | None
         "images": {name: images.get(name) for name in IMAGE_COUNTS} if images else None,
         "snapshots": summary.get("snapshots"),
         "models": summary.get("models"),
+        "training": summary.get("training"),
         "bulk": summary.get("bulk"),
         "dead_letters": summary.get("dead_letters"),
         "backlog": backlog,

@@ -45,7 +45,7 @@ def apply(
 
 
 def _end(data_dir: Path | None, as_json: bool, path: str, version: int | None) -> None:
-    from contracts.commands import DatasetRules
+    from contracts.training import DatasetRules
 
     found, minimum = (
         run(read_ingest(data_dir, path, taxonomy_version=version)),

@@ -68,6 +68,13 @@ async def open_dedup(data_dir: Path | None) -> AsyncIterator[Library]:
 
 
 @asynccontextmanager
+async def open_trainer(data_dir: Path | None) -> AsyncIterator[Library]:
+    """The data sets of the running stack's models."""
+    async with _open(data_dir, "trainer") as trainer:
+        yield trainer
+
+
+@asynccontextmanager
 async def _open(data_dir: Path | None, service: str) -> AsyncIterator[Library]:
     from services.ops.clients.library import open_library
 

@@ -69,9 +69,30 @@ def status_tables(report: dict[str, Any]) -> list[Group]:
                 for row in report["models"] or ()
             ],
         ),
+        *([training_table(report["training"])] if report["training"] else []),
         facts("Else", overview),
         *([table("Backlog", ("consumer", "messages"), waiting.items())] if waiting else []),
     ]
+
+
+def training_table(runs: list[dict[str, Any]]) -> Group:
+    """Runs that have not ended; of one that waits nothing is known yet."""
+    rows = [
+        (
+            run["run_id"], run["network"],
+            *(
+                (
+                    f"{epoch['epoch']} of {plain(epoch['epochs'])}", share(epoch["val_accuracy"]),
+                    epoch["images_per_s"], share(epoch["data_wait_share"]), epoch["eta_s"], epoch["cost"],
+                )
+                if (epoch := run["epoch"])
+                else ("waits", None, None, None, None, None)
+            ),
+        )
+        for run in runs
+    ]  # fmt: skip
+    columns = ("run_id", "network", "epoch", "validation", "images/s", "data wait", "s left", "cost")
+    return table("Training", columns, rows)
 
 
 def watch(

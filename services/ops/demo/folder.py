@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from math import ceil
 from pathlib import Path
 
-from contracts.commands import DatasetRules
+from contracts.training import DatasetRules
 from services.ops.clients.plan import PlannedFile, UploadRules, plan_uploads
 from services.ops.clients.ulid import UlidSource
 from services.ops.demo.material import Exhibit, Kind, Material

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from contracts.commands import DatasetRules
+from contracts.training import DatasetRules
 from services.ops.clients.bus import Bus
 from services.ops.clients.errors import OpsError
 from services.ops.clients.output import Output

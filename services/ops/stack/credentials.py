@@ -13,6 +13,8 @@ from services.ops.stack.layout import Layout, read_json, write_private
 NATS_USERS = ("admin", "ops", *SERVICES, "upstream", "bucket-notifier")
 SECRET_BYTES = 24
 """192 random bits: beyond guessing, and short enough for every server's limits."""
+SIGNING_KEY_BYTES = 32
+"""Of Ed25519 (services/runtime/signing.py)."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,8 @@ class Credentials:
     s3_access_key: str
     s3_secret_key: str
     api_token: str
+    export_signing_key: str
+    """Signs what the trainer exports; hexadecimal."""
 
     def __repr__(self) -> str:
         """Without the secrets: it may reach a log."""
@@ -41,6 +45,7 @@ def ensure_credentials(layout: Layout) -> Credentials:
             "secret_key": s3.get("secret_key") or _secret(),
         },
         "api_token": stored.get("api_token") or _secret(),
+        "export_signing_key": stored.get("export_signing_key") or secrets.token_hex(SIGNING_KEY_BYTES),
     }
     if content != stored:
         write_private(layout.credentials_file, json.dumps(content, indent=2) + "\n")
@@ -59,6 +64,8 @@ def _from(content: dict[str, Any]) -> Credentials:
         s3_access_key=content["s3"]["access_key"],
         s3_secret_key=content["s3"]["secret_key"],
         api_token=str(content["api_token"]),
+        # A stack of the release before gets one at its next start.
+        export_signing_key=str(content.get("export_signing_key") or ""),
     )
 
 

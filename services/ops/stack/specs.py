@@ -121,6 +121,8 @@ class Plan:
                 {service: f"http://{HOST}:{self.ports.service(service)}" for service in SERVICES}
             ),
         }
+        if name == "trainer":
+            decided["export_signing_key"] = self.credentials.export_signing_key
         settings = {"graceful_stop_s": str(GRACEFUL_STOP_S), **self.chosen, **decided}
         return {
             **python_environment(),

@@ -9,6 +9,7 @@ from contracts.events import (
     ModelTrained,
     SnapshotPacked,
     SnapshotProgressed,
+    TrainCancelled,
     TrainFailed,
     TrainProgressed,
     TrialCompleted,
@@ -72,6 +73,8 @@ def train_requested(event: RequestTraining, seq: int) -> tuple[Change, ...]:
         "is_trial": event.trial,
         "rules": event.rules,
         "options": event.options,
+        "search_id": event.search_id,
+        "trial_number": event.trial_number,
         "requested_by": event.by,
         "requested_at": event.requested_at,
     }
@@ -88,6 +91,12 @@ def train_progressed(event: TrainProgressed, seq: int) -> tuple[Change, ...]:
         "validation_accuracy": event.val_accuracy,
         "images_per_s": event.images_per_s,
         "eta_s": event.eta_s,
+        "learning_rate": event.learning_rate,
+        "data_wait_share": event.data_wait_share,
+        "cpu_share": event.cpu_share,
+        "gpu_share": event.gpu_share,
+        "cost": event.cost,
+        "cost_estimate": event.cost_estimate,
         "progressed_at": event.progressed_at,
     }
     return (change(EPOCH, (event.run_id, event.epoch), (seq,), values),)
@@ -104,6 +113,18 @@ def train_failed(event: TrainFailed, seq: int) -> tuple[Change, ...]:
     return (change(RUN_OUTCOME, (event.run_id,), (seq,), values),)
 
 
+def train_cancelled(event: TrainCancelled, seq: int) -> tuple[Change, ...]:
+    """A person stopped the run."""
+    values = _no_outcome() | {
+        "outcome": "cancelled",
+        "epochs_run": event.epochs,
+        "cancelled_by": event.by,
+        "cancel_reason": event.reason,
+        "ended_at": event.cancelled_at,
+    }
+    return (change(RUN_OUTCOME, (event.run_id,), (seq,), values),)
+
+
 def trial_completed(event: TrialCompleted, seq: int) -> tuple[Change, ...]:
     """The run ended; only its curve counts."""
     values = _no_outcome() | {
@@ -114,6 +135,7 @@ def trial_completed(event: TrialCompleted, seq: int) -> tuple[Change, ...]:
         "best_epoch": event.best_epoch,
         "best_validation_accuracy": event.best_val_accuracy,
         "history_key": event.history.key,
+        "is_pruned": event.pruned,
         "ended_at": event.completed_at,
     }
     return (change(RUN_OUTCOME, (event.run_id,), (seq,), values),)
@@ -155,6 +177,11 @@ def model_trained(event: ModelTrained, seq: int) -> tuple[Change, ...]:
             "outcome_network": event.network,
             "model_version": event.model_version,
             "epochs_run": event.epochs,
+            "summary_key": event.summary.key if event.summary else None,
+            "curves_key": event.curves.key if event.curves else None,
+            "log_key": event.log.key if event.log else None,
+            "seconds": event.seconds,
+            "cost": event.cost,
             "ended_at": event.trained_at,
         }
     )
@@ -230,6 +257,14 @@ def _no_outcome() -> dict[str, object]:
             "best_epoch",
             "best_validation_accuracy",
             "history_key",
+            "summary_key",
+            "curves_key",
+            "log_key",
+            "seconds",
+            "cost",
+            "is_pruned",
+            "cancelled_by",
+            "cancel_reason",
             "error",
             "remedy",
         )

@@ -7,7 +7,7 @@ from typing import Any
 
 from contracts import commands, events
 from contracts.message import Message
-from services.reporter.domain import bulk, duplicates, images, labels, models
+from services.reporter.domain import bulk, duplicates, images, labels, models, searches, variants
 from services.reporter.domain.changes import Change
 
 PROJECTIONS: dict[type[Message], Callable[[Any, int], tuple[Change, ...]]] = {
@@ -31,10 +31,14 @@ PROJECTIONS: dict[type[Message], Callable[[Any, int], tuple[Change, ...]]] = {
     commands.RequestTraining: models.train_requested,
     events.TrainProgressed: models.train_progressed,
     events.TrainFailed: models.train_failed,
+    events.TrainCancelled: models.train_cancelled,
     events.TrialCompleted: models.trial_completed,
+    commands.RequestSearch: searches.search_requested,
+    events.SearchCompleted: searches.search_completed,
     events.ModelTrained: models.model_trained,
     events.ModelScored: models.model_scored,
     events.ModelExported: models.model_exported,
+    events.ModelCompressed: variants.model_compressed,
     events.BulkIdentified: bulk.bulk_identified,
     events.BulkCompleted: bulk.bulk_completed,
     events.VectorsComputed: duplicates.vectors_computed,

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from services.reporter.domain.flow import FlowCounts
 from services.reporter.store.library import flow_counts, pairs_in_review
-from services.reporter.store.models import model_list, snapshots
+from services.reporter.store.models import model_list, snapshots, training
 from services.reporter.store.reading import Row, first, page, rows
 from services.reporter.store.tables import fct_bulk_runs, fct_dead_letters, fct_identifications
 from services.reporter.store.views import rpt_dead_letters_v1, rpt_identifications_v1
@@ -103,6 +103,7 @@ def summary(connection: sa.Connection) -> Row:
         "images": image_figures(flow_counts(connection)) | {"pairs_in_review": pairs_in_review(connection)},
         "snapshots": snapshots(connection),
         "models": [{name: model[name] for name in shown} for model in models],
+        "training": training(connection),
         "bulk": {"identified": identified_images(connection), "runs": bulk_runs(connection)},
         "dead_letters": open_dead_letters(connection),
     }

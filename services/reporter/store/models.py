@@ -10,6 +10,7 @@ from services.reporter.store.reading import Row, first, rows
 from services.reporter.store.tables import (
     fct_gate_rules,
     fct_model_scores,
+    fct_searches,
     fct_snapshots,
     fct_train_epochs,
     fct_train_runs,
@@ -19,17 +20,48 @@ from services.reporter.store.views import rpt_models_v1, rpt_train_runs_v1
 MODEL = rpt_models_v1.c
 RUN = rpt_train_runs_v1.c
 EPOCH = fct_train_epochs.c
-REQUEST = ("snapshot_id", "base", "network", "rules", "options", "requested_by", "requested_at")
+REQUEST = (
+    "snapshot_id",
+    "base",
+    "network",
+    "rules",
+    "options",
+    "search_id",
+    "trial_number",
+    "requested_by",
+    "requested_at",
+)
 OUTCOME = (
     "outcome",
     "model_version",
     "base_version",
     "epochs_run",
     "best_epoch",
+    "summary_key",
+    "curves_key",
+    "log_key",
+    "seconds",
+    "cost",
+    "is_pruned",
+    "cancelled_by",
+    "cancel_reason",
     "error",
     "remedy",
     "ended_at",
 )
+EPOCH_FIGURES = (
+    "images_per_s",
+    "eta_s",
+    "learning_rate",
+    "data_wait_share",
+    "cpu_share",
+    "gpu_share",
+    "cost",
+    "cost_estimate",
+    "progressed_at",
+)
+RUNS_LOOKED_AT = 50
+"""Of the newest runs, for those that have not ended."""
 SIDES = ("train", "validation", "test", "benchmark", "out")
 NOT_OF_A_SET = {
     "model_version",
@@ -75,7 +107,10 @@ def newest_runs(connection: sa.Connection, limit: int) -> list[Row]:
     known = fct_train_runs.c
     moment = sa.func.coalesce(known.requested_at, active.c.active_at, known.ended_at)
     joined = fct_train_runs.join(active, active.c.run_id == known.run_id, isouter=True)
-    query = sa.select(known.run_id).select_from(joined).order_by(moment.desc(), known.run_id)
+    # How a search failed or was cancelled is told under its id, as a run's is.
+    no_search = known.run_id.not_in(sa.select(fct_searches.c.search_id))
+    query = sa.select(known.run_id).select_from(joined).where(no_search)
+    query = query.order_by(moment.desc(), known.run_id)
     ids = list(connection.scalars(query.limit(limit)))
     unnamed = sa.select(active.c.run_id).where(active.c.run_id.not_in(sa.select(known.run_id)))
     ids = [*connection.scalars(unnamed.limit(limit)), *ids][:limit]
@@ -90,6 +125,17 @@ def newest_runs(connection: sa.Connection, limit: int) -> list[Row]:
     ]
 
 
+def training(connection: sa.Connection) -> list[Row]:
+    """Runs that have not ended, the newest first, each with its newest epoch: None while it waits."""
+    newest = newest_runs(connection, RUNS_LOOKED_AT)
+    return [
+        {"run_id": run["run_id"], "network": (run["request"] or {}).get("network")}
+        | {"epoch": run["epochs"][-1] if run["epochs"] else None}
+        for run in newest
+        if run["state"] == "running"
+    ]
+
+
 def epochs_of(connection: sa.Connection, run_ids: list[str]) -> dict[str, list[Row]]:
     """Run -> its epochs in order."""
     query = (
@@ -101,9 +147,7 @@ def epochs_of(connection: sa.Connection, run_ids: list[str]) -> dict[str, list[R
             EPOCH.accuracy,
             EPOCH.validation_loss.label("val_loss"),
             EPOCH.validation_accuracy.label("val_accuracy"),
-            EPOCH.images_per_s,
-            EPOCH.eta_s,
-            EPOCH.progressed_at,
+            *(EPOCH[name] for name in EPOCH_FIGURES),
         )
         .where(EPOCH.run_id.in_(run_ids))
         .order_by(EPOCH.run_id, EPOCH.epoch)

@@ -21,7 +21,9 @@ from services.reporter.store.tables import (
     fct_identifications,
     fct_image_flags,
     fct_label_changes,
+    fct_model_variants,
     fct_opinions,
+    fct_searches,
     fct_train_runs,
     fct_uploads,
 )
@@ -151,6 +153,30 @@ rpt_train_runs_v1 = sa.CreateView(
     sa.select(*_plain(fct_train_runs), sa.func.coalesce(runs.outcome, "running").label("state")),
     "rpt_train_runs_v1",
     metadata=views,
+).table
+
+# A search that could not start, or was cancelled, is told as a run of its own id is.
+rpt_searches_v1 = sa.CreateView(
+    sa.select(
+        *_plain(fct_searches),
+        runs.error,
+        runs.remedy,
+        runs.cancelled_by,
+        runs.cancel_reason,
+        sa.case(
+            (runs.outcome == "failed", "failed"),
+            (sa.and_(runs.outcome == "cancelled", fct_searches.c.completed_at.is_(None)), "stopping"),
+            (runs.outcome == "cancelled", "cancelled"),
+            (fct_searches.c.completed_at.is_not(None), "completed"),
+            else_="running",
+        ).label("state"),
+    ).select_from(fct_searches.outerjoin(fct_train_runs, runs.run_id == fct_searches.c.search_id)),
+    "rpt_searches_v1",
+    metadata=views,
+).table
+
+rpt_model_variants_v1 = sa.CreateView(
+    sa.select(*_plain(fct_model_variants)), "rpt_model_variants_v1", metadata=views
 ).table
 
 rpt_identifications_v1 = sa.CreateView(

@@ -12,6 +12,7 @@ from starlette.responses import StreamingResponse
 
 from services.reporter.rebuild import Rebuild, RebuildRunning
 from services.reporter.store import bulk, library, models
+from services.reporter.store.variants import variants
 from services.reporter.store.library import ImageFilter
 from services.reporter.store.reading import PAGE_ROWS, PAGE_ROWS_MOST
 from services.reporter.web.security import require_token
@@ -85,6 +86,10 @@ def _model_routes(router: APIRouter, database: Database) -> None:
     @router.get("/models")
     async def model_list() -> Body:
         return {"models": await database.read(models.model_list)}
+
+    @router.get("/models/{version}/variants")
+    async def model_variants(version: str) -> Body:
+        return {"variants": await database.read(lambda c: variants(c, version))}
 
     @router.get("/runs/{run_id}")
     async def run(run_id: str) -> Body:

@@ -14,6 +14,7 @@ from services.reporter.web.assets import Assets
 from services.reporter.web.files import file_routes
 from services.reporter.web.health import Services
 from services.reporter.web.pages import Overview, page_routes
+from services.reporter.web.searches import search_routes
 from services.reporter.web.security import SecurityHeaders
 from services.runtime.database import Database
 from services.runtime.objectstore import ObjectStore
@@ -33,6 +34,7 @@ def build_application(
         openapi_url="/api/v1/openapi.json",
     )
     app.include_router(api_routes(database, rebuild, settings.api_token))
+    app.include_router(search_routes(database, store))
     app.include_router(file_routes(database, store, assets))
     app.include_router(page_routes(Overview(database, services, assets)))
     # A foreign name that resolves to this machine must not read the page (DNS rebinding).

@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from contracts.commands import DatasetRules
+from contracts.training import DatasetRules
 from services.reporter.domain.figures import bar_shares, chart_of, run_title
 from services.reporter.domain.flow import lay_out
 from services.reporter.store import bulk, library, models

@@ -2,66 +2,33 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Sequence
-from collections.abc import Set as AbstractSet
-from enum import StrEnum
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 
-from contracts.commands import DatasetRules
 from contracts.manifests import DatasetRow, SnapshotRow
-from contracts.values import ImageId, LabelKind, Side, Source
-from services.trainer.domain.classes import trained_as
+from contracts.training import DatasetRules
+from contracts.values import LabelKind, Side, Source
+from services.trainer.domain.classes import classes_trained_as
 from services.trainer.domain.errors import TrainingError
-from services.trainer.domain.units import place_of, unit_of, units_with
-
-
-class Rule(StrEnum):
-    """What decided an image's side."""
-
-    TRAIN = "train"
-    VALIDATION = "validation"
-    TEST_SHARE = "test-share"
-    OVERFLOW = "overflow"
-    BENCHMARK = "benchmark"
-    UNLABELLED = "unlabelled"
-    UNKNOWN_LABEL = "unknown-label"
-    OUT_OF_SCOPE = "out-of-scope"
-    REMOVED = "removed"
-    NEAR_DUPLICATE = "near-duplicate"
-    BESIDE_BENCHMARK = "beside-benchmark"
-    BENCHMARK_SEEN = "benchmark-seen-by-ancestor"
-    STAGED_CAP = "staged-cap"
-    BELOW_MINIMUM = "below-minimum"
-    SEEN = "seen-by-ancestor"
-    NOTHING_TO_TRAIN = "nothing-to-train"
-
-
-SIDES: dict[Rule, Side] = defaultdict(
-    lambda: Side.OUT,
-    {
-        Rule.TRAIN: Side.TRAIN, Rule.VALIDATION: Side.VALIDATION, Rule.TEST_SHARE: Side.TEST,
-        Rule.OVERFLOW: Side.TEST, Rule.BENCHMARK: Side.BENCHMARK,
-    },
-)  # fmt: skip
-"""Every other rule leaves the image out."""
+from services.trainer.domain.rules import SIDES, Rule
+from services.trainer.domain.seen import Seen
+from services.trainer.domain.table import Table
+from services.trainer.domain.units import Place, place_of, units_of
 
 UNTRAINED = {LabelKind.OUT_OF_SCOPE: Rule.OUT_OF_SCOPE, LabelKind.UNKNOWN: Rule.UNKNOWN_LABEL}
-
 SOURCE_ORDER = {Source.REAL: 0, Source.STAGED: 1, Source.SYNTHETIC: 2}
+DIVIDED = frozenset({Rule.TRAIN, Rule.VALIDATION, Rule.TEST_SHARE, Rule.OVERFLOW})
+"""Rules of images that a class uses: they count towards its minimum."""
+NOTHING_SEEN = Seen()
 
 
 def build_dataset(
-    rows: Sequence[SnapshotRow],
-    rules: DatasetRules,
-    trained_before: AbstractSet[ImageId],
-    validated_before: AbstractSet[ImageId] = frozenset(),
-) -> list[DatasetRow]:
+    rows: Sequence[SnapshotRow], rules: DatasetRules, seen: Seen = NOTHING_SEEN
+) -> Table[DatasetRow]:
     """Every image of the snapshot once, sorted by ``image_id``, with its side and the rule.
 
-    Args:
-        trained_before: images an ancestor of the model trained on; they, and what shares a unit
-            with them, are trained on or left out, never tested on.
-        validated_before: images an ancestor chose its weights by; never tested on either.
+    What an ancestor trained on, and what shares a unit with it, is trained on or left out; what one
+    chose its weights by is trained on, validated with or left out: neither is ever tested on.
 
     Raises:
         TrainingError: the shares add up to more than 1.
@@ -71,123 +38,149 @@ def build_dataset(
             f"train share {rules.train_share} and validation share {rules.validation_share} exceed 1",
             "lower one of rules.train_share and rules.validation_share",
         )
-    split = _Split(sorted(rows, key=lambda row: row.image_id), rules, trained_before, validated_before)
+    snapshot = Table.of(SnapshotRow, rows).sorted_by("image_id")
+    split = _Split(snapshot, rules, seen)
     split.set_apart()
     split.cap_staged()
-    split.leave_small_classes()
-    split.divide()
-    split.leave_untrained_classes()
-    return split.rows_out()
+    split.divide_classes()
+    return split.dataset()
 
 
 class _Split:
-    """Working state of one build: the rule of each image decided so far."""
+    """Working state of one build: the rule of each row decided so far."""
 
-    def __init__(
-        self,
-        rows: list[SnapshotRow],
-        rules: DatasetRules,
-        trained: AbstractSet[ImageId],
-        validated: AbstractSet[ImageId],
-    ) -> None:
-        self.rows, self.rules, self.trained = rows, rules, trained
-        self.units = unit_of(rows)
-        self.trained_units = units_with(self.units, set(trained))
-        self.seen_units = self.trained_units | units_with(self.units, set(validated))
-        self.places = {unit: place_of(unit) for unit in set(self.units.values())}
-        self.rule: dict[ImageId, Rule] = {}
+    def __init__(self, snapshot: Table[SnapshotRow], rules: DatasetRules, seen: Seen) -> None:
+        self.snapshot, self.rules = snapshot, rules
+        self.units = units_of(snapshot)
+        self.unit = self.units.of_row
+        self.trained_units = self.units.with_any_of(seen.trained)
+        self.seen_units = self.trained_units | self.units.with_any_of(seen.validated)
+        self.image_ids: Sequence[str] = snapshot.column("image_id")
+        self.trained = [image in seen.trained for image in self.image_ids]
+        self.classes = classes_trained_as(snapshot)
+        self.source = [SOURCE_ORDER[source] for source in snapshot.column("source")]
+        self.places: dict[int, Place] = {}
+        self.rule: dict[int, Rule] = {}
 
-    def undecided(self) -> list[SnapshotRow]:
-        return [row for row in self.rows if row.image_id not in self.rule]
+    def place(self, unit: int) -> Place:
+        found = self.places.get(unit)
+        if found is None:
+            found = self.places[unit] = place_of(self.units.names[unit])
+        return found
 
-    def by_class(self) -> dict[str, list[SnapshotRow]]:
-        classes: dict[str, list[SnapshotRow]] = defaultdict(list)
-        for row in self.undecided():
-            classes[trained_as(row) or ""].append(row)
+    def by_class(self, rows: Iterable[int]) -> dict[str, list[int]]:
+        classes: dict[str, list[int]] = defaultdict(list)
+        for row in rows:
+            classes[str(self.classes[row])].append(row)
         return classes
 
-    def turn(self, row: SnapshotRow) -> tuple[bool, float, str]:
-        """Order within a class: what an ancestor knows first, then the unit's own number."""
-        unit = self.units[row.image_id]
-        return (unit not in self.trained_units, self.places[unit].turn, row.image_id)
+    def undecided(self) -> list[int]:
+        return [row for row in range(len(self.snapshot)) if row not in self.rule]
 
     def set_apart(self) -> None:
         """Benchmarks, and what no model may learn from."""
+        kinds, labels, benchmarks, originals = (
+            self.snapshot.column(name) for name in ("label_kind", "label", "benchmark", "near_duplicate_of")
+        )
         benchmarked = {
-            self.units[row.image_id]
-            for row in self.rows
-            if row.benchmark and row.label_kind is not LabelKind.REJECTED
+            unit
+            for unit, benchmark, kind in zip(self.unit, benchmarks, kinds, strict=True)
+            if benchmark and kind is not LabelKind.REJECTED
         }
-        for row in self.rows:
-            rule = self._apart(row, self.units[row.image_id], benchmarked)
-            if rule is not None:
-                self.rule[row.image_id] = rule
+        columns = zip(self.unit, kinds, labels, benchmarks, originals, strict=True)
+        for row, (unit, kind, label, benchmark, original) in enumerate(columns):
+            if kind is LabelKind.REJECTED:
+                self.rule[row] = Rule.REMOVED
+            elif benchmark:
+                self.rule[row] = Rule.BENCHMARK_SEEN if unit in self.seen_units else Rule.BENCHMARK
+            elif label is None:
+                self.rule[row] = Rule.UNLABELLED
+            elif kind is not LabelKind.CLASS:
+                self.rule[row] = UNTRAINED[kind or LabelKind.UNKNOWN]
+            elif original is not None:
+                self.rule[row] = Rule.NEAR_DUPLICATE
+            elif unit in benchmarked:
+                self.rule[row] = Rule.BESIDE_BENCHMARK
 
-    def _apart(self, row: SnapshotRow, unit: str, benchmarked: set[str]) -> Rule | None:
-        if row.label_kind is LabelKind.REJECTED:
-            return Rule.REMOVED
-        if row.benchmark:
-            return Rule.BENCHMARK_SEEN if unit in self.seen_units else Rule.BENCHMARK
-        if row.label is None:
-            return Rule.UNLABELLED
-        if row.label_kind is not LabelKind.CLASS:
-            return UNTRAINED[row.label_kind or LabelKind.UNKNOWN]
-        if row.near_duplicate_of is not None:
-            return Rule.NEAR_DUPLICATE
-        return Rule.BESIDE_BENCHMARK if unit in benchmarked else None
+    def turn(self, row: int) -> tuple[int, bool, float, int]:
+        """Order within a class: real ones, what an ancestor knows, then the unit's own number."""
+        unit = self.unit[row]
+        return (self.source[row], unit not in self.trained_units, self.place(unit).turn, row)
 
     def cap_staged(self) -> None:
         """Real is king: staged and then synthetic images only fill a class up to the cap."""
-        for images in self.by_class().values():
-            made = [row for row in images if row.source is not Source.REAL]
+        for images in self.by_class(self.undecided()).values():
+            made = [row for row in images if self.source[row]]
             room = max(0, self.rules.staged_cap - (len(images) - len(made)))
-            made.sort(key=lambda row: (SOURCE_ORDER[row.source], *self.turn(row)))
-            for row in made[room:]:
-                self.rule[row.image_id] = Rule.STAGED_CAP
+            if len(made) > room:
+                made.sort(key=self.turn)
+                self.rule.update(dict.fromkeys(made[room:], Rule.STAGED_CAP))
 
-    def leave_small_classes(self) -> None:
-        for images in self.by_class().values():
-            if len(images) < self.rules.minimum_per_class:
-                self.rule.update({row.image_id: Rule.BELOW_MINIMUM for row in images})
+    def divide_classes(self) -> None:
+        """Sides for the classes that keep their minimum and have something to train on.
 
-    def divide(self) -> None:
+        Whether they do is known only after dividing: an image that an ancestor saw may find no place. A
+        class that is left out gives room to units that it shares with others, so all is divided again.
+        """
+        classes = self.by_class(self.undecided())
+        while True:
+            divided = self._divide([row for images in classes.values() for row in images])
+            left = {name: self._left_out(images, divided) for name, images in classes.items()}
+            failed = {name: rule for name, rule in left.items() if rule is not None}
+            if not failed:
+                self.rule.update(divided)
+                return
+            for name, rule in failed.items():
+                for row in classes.pop(name):
+                    self.rule[row] = Rule.SEEN if divided[row] is Rule.SEEN else rule
+
+    def _left_out(self, images: list[int], divided: Mapping[int, Rule]) -> Rule | None:
+        """Why a class cannot be learned; None when it can."""
+        rules = [divided[row] for row in images]
+        if sum(rule in DIVIDED for rule in rules) < self.rules.minimum_per_class:
+            return Rule.BELOW_MINIMUM
+        return None if Rule.TRAIN in rules else Rule.NOTHING_TO_TRAIN
+
+    def _divide(self, rows: Iterable[int]) -> dict[int, Rule]:
         """Whole units, real ones first, to their side while their classes have room."""
-        members: dict[str, list[SnapshotRow]] = defaultdict(list)
-        for row in self.undecided():
-            members[self.units[row.image_id]].append(row)
-        room: dict[str, int] = defaultdict(lambda: self.rules.maximum_per_class)
+        members: dict[int, list[int]] = defaultdict(list)
+        for row in rows:
+            members[self.unit[row]].append(row)
+        room: dict[str | None, int] = defaultdict(lambda: self.rules.maximum_per_class)
+        divided: dict[int, Rule] = {}
+        for unit in sorted(members, key=lambda unit: self._precedence(unit, members[unit])):
+            images = members[unit]
+            if unit in self.trained_units:
+                self._train_again(images, room, divided)
+            else:
+                divided.update(dict.fromkeys(images, self._draw(unit, images, room)))
+        return divided
 
-        def order(unit: str) -> tuple[int, bool, float, str]:
-            source = max(SOURCE_ORDER[row.source] for row in members[unit])
-            return (source, unit not in self.trained_units, self.places[unit].turn, unit)
+    def _precedence(self, unit: int, images: list[int]) -> tuple[int, bool, float, str]:
+        source = max(map(self.source.__getitem__, images))
+        return (source, unit not in self.trained_units, self.place(unit).turn, self.units.names[unit])
 
-        for unit in sorted(members, key=order):
-            self._place(unit, members[unit], room)
+    def _draw(self, unit: int, images: list[int], room: dict[str | None, int]) -> Rule:
+        """One rule for a unit that no ancestor trained on; takes its room."""
+        names = [self.classes[row] for row in images]
+        fits = all(room[name] >= names.count(name) for name in set(names))
+        rule = self._by_share(unit) if fits else Rule.OVERFLOW
+        if SIDES[rule] is Side.TEST:
+            return Rule.SEEN if unit in self.seen_units else rule
+        for name in names:
+            room[name] -= 1
+        return rule
 
-    def _place(self, unit: str, images: list[SnapshotRow], room: dict[str, int]) -> None:
-        need = Counter(str(trained_as(row)) for row in images)
-        fits = all(room[name] >= count for name, count in need.items())
-        if unit in self.trained_units:
-            self._train_again(images, room)
-        elif not fits or (rule := self._by_share(unit)) is Rule.TEST_SHARE:
-            spare = Rule.OVERFLOW if not fits else Rule.TEST_SHARE
-            spare = Rule.SEEN if unit in self.seen_units else spare
-            self.rule.update({row.image_id: spare for row in images})
-        else:
-            for row in images:
-                self.rule[row.image_id] = rule
-                room[str(trained_as(row))] -= 1
-
-    def _train_again(self, images: list[SnapshotRow], room: dict[str, int]) -> None:
+    def _train_again(self, images: list[int], room: dict[str | None, int], divided: dict[int, Rule]) -> None:
         """Ancestors' images and their unit's newcomers: trained on while there is room, else out."""
-        for row in sorted(images, key=lambda row: (row.image_id not in self.trained, row.image_id)):
-            name = str(trained_as(row))
+        for row in sorted(images, key=lambda row: (not self.trained[row], row)):
+            name = self.classes[row]
             has_room = room[name] > 0
-            self.rule[row.image_id] = Rule.TRAIN if has_room else Rule.SEEN
+            divided[row] = Rule.TRAIN if has_room else Rule.SEEN
             room[name] -= has_room
 
-    def _by_share(self, unit: str) -> Rule:
-        side = self.places[unit].side
+    def _by_share(self, unit: int) -> Rule:
+        side = self.place(unit).side
         if side < self.rules.validation_share:
             return Rule.VALIDATION
         # Rounding must not leave a crack for a unit to fall through when the shares make up 1.
@@ -195,28 +188,28 @@ class _Split:
             return Rule.TRAIN
         return Rule.TEST_SHARE
 
-    def leave_untrained_classes(self) -> None:
-        """A class whose units all landed elsewhere cannot be learned."""
-        taught = self.taught()
-        for row in self.rows:
-            divided = self.rule[row.image_id] in (Rule.VALIDATION, Rule.TEST_SHARE, Rule.OVERFLOW)
-            if divided and trained_as(row) not in taught:
-                self.rule[row.image_id] = Rule.NOTHING_TO_TRAIN
-
     def taught(self) -> set[str]:
-        return {str(trained_as(row)) for row in self.rows if self.rule[row.image_id] is Rule.TRAIN}
+        return {str(self.classes[row]) for row, rule in self.rule.items() if rule is Rule.TRAIN}
 
-    def rows_out(self) -> list[DatasetRow]:
+    def dataset(self) -> Table[DatasetRow]:
         index = {name: number for number, name in enumerate(sorted(self.taught()))}
-        return [_dataset_row(row, self.rule[row.image_id], index) for row in self.rows]
+        rules = [self.rule[row] for row in range(len(self.snapshot))]
+        return _dataset(self.snapshot, rules, self.classes, index, [self.units.names[u] for u in self.unit])
 
 
-def _dataset_row(row: SnapshotRow, rule: Rule, index: dict[str, int]) -> DatasetRow:
-    name = trained_as(row)
-    class_name = name if name in index else None
-    return DatasetRow(
-        image_id=row.image_id, label=row.label, class_name=class_name,
-        class_index=-1 if class_name is None else index[class_name],
-        side=SIDES[rule], rule=rule.value, group=row.group, source=row.source, benchmark=row.benchmark,
-        shard=row.shard, offset=row.offset, size=row.size, sha256=row.sha256,
-    )  # fmt: skip
+def _dataset(
+    snapshot: Table[SnapshotRow],
+    rules: Sequence[Rule],
+    classes: Sequence[str | None],
+    index: Mapping[str, int],
+    units: Sequence[str],
+) -> Table[DatasetRow]:
+    own: dict[str, Sequence[object]] = {
+        "class_name": [name if name in index else None for name in classes],
+        "class_index": [-1 if name is None else index.get(name, -1) for name in classes],
+        "side": [SIDES[rule] for rule in rules],
+        "rule": [rule.value for rule in rules],
+        "unit": units,
+    }
+    shared = {name: snapshot.column(name) for name in DatasetRow.model_fields if name not in own}
+    return Table(DatasetRow, shared | own)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from contracts.commands import DatasetRules, TrainOptions
 from contracts.events import SideCounts
+from contracts.training import DatasetRules, TrainOptions
 from contracts.values import ModelVersion, ObjectRef, Value
+from services.trainer.domain.export_specs import CompressResult, ExportResult
 
 
 class Base(Value):
@@ -32,10 +33,13 @@ class TrainSpec(Value):
     rules: DatasetRules
     options: TrainOptions
     scratch: str
+    """Folder of the run on this machine, kept until the run has ended."""
+    former_death: str | None = None
+    """How the child before this one died, for the run's log."""
 
 
 class EpochReport(Value):
-    """Progress of a run."""
+    """Progress of a run; see TrainProgressed."""
 
     epoch: int
     epochs: int
@@ -45,6 +49,19 @@ class EpochReport(Value):
     val_accuracy: float | None
     images_per_s: float
     eta_s: float
+    learning_rate: float | None = None
+    data_wait_share: float | None = None
+    cpu_share: float | None = None
+    gpu_share: float | None = None
+    cost: float | None = None
+    cost_estimate: float | None = None
+
+
+class Told(Value):
+    """What a training child says while it works: an epoch is over, or it could go on from a checkpoint."""
+
+    epoch: EpochReport | None = None
+    checkpoint: int | None = None
 
 
 class TrainResult(Value):
@@ -59,30 +76,29 @@ class TrainResult(Value):
     epochs: int
     best_epoch: int
     best_val_accuracy: float | None
+    summary: ObjectRef | None = None
+    curves: ObjectRef | None = None
+    log: ObjectRef | None = None
+    seconds: float | None = None
+    cost: float | None = None
 
 
-class ExportSpec(Value):
-    """One model to export; ``report`` is its newest evaluation, if it has one."""
+class Stopped(Value):
+    """A run that was told to stop, and did: its curve so far, none when no epoch was over."""
 
-    version: ModelVersion
-    model: ObjectRef
-    dataset: ObjectRef
-    report: ObjectRef | None
-    classes: tuple[str, ...]
-    image_size_px: int
-    scratch: str
-
-
-class ExportResult(Value):
-    """An export that stands."""
-
-    manifest: ObjectRef
-    model: ObjectRef
+    network: str
+    epochs: int
+    best_epoch: int
+    best_val_accuracy: float | None
+    history: ObjectRef
+    log: ObjectRef | None = None
 
 
 class Outcome(Value):
     """What a child hands back: a result, or a fault of the store that is worth another try."""
 
     train: TrainResult | None = None
+    stopped: Stopped | None = None
     export: ExportResult | None = None
+    compress: CompressResult | None = None
     fault: str | None = None

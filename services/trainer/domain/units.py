@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import hashlib
+import struct
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from contracts.manifests import SnapshotRow
 from contracts.values import ImageId
+from services.trainer.domain.table import Table
 
 LARGEST_VISIT = 12
 """One guest's photos of one class count as one visit up to this many: the validation side of a
 full class (10 % of 125). A guest with more is a photographer, whose photos are split singly."""
 
 SCALE = 2.0**64
+TWO_NUMBERS = struct.Struct(">QQ")
+GROUP = "group:"
+Names = tuple[str, ...]
+"""Of the group and the unit of an image."""
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """Two independent numbers in [0, 1) of a unit: which side it belongs on, and its turn there."""
 
     side: float
@@ -27,52 +33,126 @@ class Place:
 
 def place_of(unit: str) -> Place:
     """A pure function of the unit's name: the same in every run, on every machine."""
-    digest = hashlib.sha256(unit.encode()).digest()
-    side, turn = (int.from_bytes(digest[start : start + 8]) / SCALE for start in (0, 8))
-    return Place(side, turn)
+    side, turn = TWO_NUMBERS.unpack_from(hashlib.sha256(unit.encode()).digest())
+    return Place(side / SCALE, turn / SCALE)
 
 
-def unit_of(rows: Sequence[SnapshotRow]) -> dict[ImageId, str]:
-    """Unit of every image: duplicate groups and visits, joined where they share an image.
+@dataclass(frozen=True)
+class Units:
+    """Units of a snapshot: the number of each row's unit, the name of each unit."""
+
+    of_row: Sequence[int]
+    names: Sequence[str]
+    rows: Mapping[ImageId, int]
+    """Row of each image."""
+    known_as: Mapping[str, int]
+    """Unit of each group and visit."""
+
+    def with_any_of(self, images: Mapping[ImageId, Names]) -> set[int]:
+        """Units that hold one of ``images``; one that is no longer there, by the names it was known by."""
+        found: set[int] = set()
+        for image, names in images.items():
+            row = self.rows.get(image)
+            if row is not None:
+                found.add(self.of_row[row])
+                continue
+            # What is left of its group may name it as the original.
+            named = (self.known_as.get(name) for name in (*names, GROUP + image))
+            found.update(unit for unit in named if unit is not None)
+        return found
+
+
+def units_of(snapshot: Table[SnapshotRow]) -> Units:
+    """Duplicate groups and visits, joined where they share an image.
 
     A visit that the upstream system named is whole, whatever it shows; without a name one guest's few
     images of one label count as one. Verdicts of one library agree on its groups; a snapshot taken while
     they are revised may hold an image whose original has moved on to another group: they stay together.
 
-    The name of a unit is the smallest name in it, so that it does not depend on the order of rows.
+    A unit is called after its first visit, and without one after its first group: an image that joins
+    a visit does not change the visit's name, and with it the side; nor does the order of rows.
     """
-    unnamed = [row for row in rows if row.guest and row.label and not row.visit]
-    sizes = Counter((row.guest, row.label) for row in unnamed)
-    group_of = {row.image_id: row.group for row in rows}
-    parent: dict[str, str] = {}
-    for row in rows:
-        group = f"group:{row.group}"
-        _find(parent, group)
-        for original in (row.group, row.near_duplicate_of):
-            if original in group_of:
-                _join(parent, group, f"group:{group_of[original]}")
-        guest = row.guest or ""
-        if row.visit:
-            _join(parent, group, f"named:{len(guest)}:{guest}:{row.visit}")
-        elif row.guest and row.label and sizes[row.guest, row.label] <= LARGEST_VISIT:
-            _join(parent, group, f"visit:{len(guest)}:{guest}:{row.label}")
-    return {row.image_id: _find(parent, f"group:{row.group}") for row in rows}
+    joined = _Joined()
+    firsts: list[int] = []
+    for group, others in _names(snapshot):
+        first = joined.node(group)
+        firsts.append(first)
+        for other in others:
+            joined.join(first, joined.node(other))
+    names, unit_of_node = joined.components()
+    images = snapshot.column("image_id")
+    return Units(
+        of_row=[unit_of_node[node] for node in firsts],
+        names=names,
+        rows={image: row for row, image in enumerate(images)},
+        known_as={name: unit_of_node[node] for name, node in joined.numbers.items()},
+    )
 
 
-def _find(parent: dict[str, str], name: str) -> str:
-    root = name
-    while (above := parent.setdefault(root, root)) != root:
-        root = above
-    while parent[name] != root:  # keeps later searches short
-        parent[name], name = root, parent[name]
-    return root
+def _names(snapshot: Table[SnapshotRow]) -> Iterator[tuple[str, list[str]]]:
+    """Of each row the name of its group, and all other names that it is one with."""
+    image_ids, groups, originals, guests, labels, visits = (
+        snapshot.column(name)
+        for name in ("image_id", "group", "near_duplicate_of", "guest", "label", "visit")
+    )
+    group_of = dict(zip(image_ids, groups, strict=True))
+    sizes = Counter(
+        (guest, label)
+        for guest, label, visit in zip(guests, labels, visits, strict=True)
+        if guest and label and not visit
+    )
+    for group, original, guest, label, visit in zip(groups, originals, guests, labels, visits, strict=True):
+        others = [
+            GROUP + named
+            for named in (group_of.get(group), None if original is None else group_of.get(original, original))
+            if named is not None and named != group
+        ]
+        if visit:
+            others.append(f"named:{len(guest or '')}:{guest or ''}:{visit}")
+        elif guest and label and sizes[guest, label] <= LARGEST_VISIT:
+            others.append(f"visit:{len(guest)}:{guest}:{label}")
+        yield GROUP + group, others
 
 
-def _join(parent: dict[str, str], one: str, other: str) -> None:
-    first, second = sorted((_find(parent, one), _find(parent, other)))
-    parent[second] = first
+class _Joined:
+    """Names that are one, as a forest (union by smaller number, paths halved)."""
+
+    def __init__(self) -> None:
+        self.numbers: dict[str, int] = {}
+        self._parent: list[int] = []
+
+    def node(self, name: str) -> int:
+        number = self.numbers.get(name)
+        if number is None:
+            number = self.numbers[name] = len(self._parent)
+            self._parent.append(number)
+        return number
+
+    def join(self, one: int, other: int) -> None:
+        first, second = self._root(one), self._root(other)
+        if first != second:
+            self._parent[max(first, second)] = min(first, second)
+
+    def _root(self, node: int) -> int:
+        parent = self._parent
+        while parent[node] != node:
+            parent[node] = node = parent[parent[node]]
+        return node
+
+    def components(self) -> tuple[list[str], list[int]]:
+        """The name of each component, and the component of each node."""
+        number: dict[int, int] = {}
+        names: list[str] = []
+        of_node: list[int] = []
+        for name, node in self.numbers.items():
+            component = number.setdefault(self._root(node), len(names))
+            of_node.append(component)
+            if component == len(names):
+                names.append(name)
+            else:
+                names[component] = min(names[component], name, key=_precedence)
+        return names, of_node
 
 
-def units_with(units: Mapping[ImageId, str], images: set[ImageId]) -> set[str]:
-    """Units that hold one of ``images``."""
-    return {units[image] for image in images if image in units}
+def _precedence(name: str) -> tuple[bool, str]:
+    return name.startswith(GROUP), name

@@ -1,38 +1,31 @@
-"""The training loop: deterministic for a seed, good weights kept, one report an epoch."""
+"""The training loop: deterministic for a seed, resumable in any step, good weights kept."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import keras
-import numpy as np
-from numpy.typing import NDArray
 
-from contracts.commands import TrainOptions
 from contracts.manifests import Epoch
+from contracts.training import TrainOptions
 from services.trainer.domain.errors import TrainingError
-from services.trainer.domain.selection import worse_by_more_than_luck
-from services.trainer.fitting.augmentation import Augmentation, Pixels
+from services.trainer.domain.selection import has_stalled, standing
+from services.trainer.fitting.checkpoint import Array, Checkpoints, Spent
+from services.trainer.fitting.compiling import Trained, class_weights, let_learn, precision
+from services.trainer.fitting.feeding import Examples, Feed
+from services.trainer.fitting.schedules import learning_rate
+from services.trainer.fitting.scoring import score
+from services.trainer.fitting.snapshots import Saving, fingerprint, put_back, state_of, weights_of
 
-SCORING_BATCH = 250
-"""Images scored at a time; the last batch is padded to it, so that nothing is traced twice."""
-
-Classes = NDArray[np.int64]
+LOOK_EVERY_S = 30.0
+"""How often the loss is looked at within an epoch: looking makes the device wait for the host."""
 
 
-@dataclass(frozen=True)
-class Examples:
-    """uint8 images [N, S, S, 3] with their class indices [N]."""
-
-    images: Pixels
-    classes: Classes
-
-    def __len__(self) -> int:
-        return len(self.classes)
+class Cancelled(Exception):
+    """The run was told to stop."""
 
 
 @dataclass(frozen=True)
@@ -43,129 +36,199 @@ class Fit:
     best_epoch: int
 
 
+@dataclass(frozen=True)
+class StepReport:
+    """How far the run is after ``step`` (from 1) of ``steps`` in ``epoch`` (from 1)."""
+
+    epoch: int
+    step: int
+    steps: int
+    images_per_s: float
+    data_wait_share: float
+    _model: Trained
+
+    @property
+    def loss(self) -> float:
+        """Mean of the epoch so far. Reading it makes the device wait: not in each step."""
+        return float(self._model.running[0].result())
+
+    @property
+    def accuracy(self) -> float:
+        """See ``loss``."""
+        return float(self._model.running[1].result())
+
+
 def fit(
     model: keras.Model,
     train: Examples,
     validation: Examples,
     options: TrainOptions,
+    *,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    on_step: Callable[[StepReport], None] = lambda report: None,
+    on_resume: Callable[[tuple[Epoch, ...], int], None] = lambda curve, step: None,
+    checkpoints: Checkpoints | None = None,
+    checkpoint_every_s: float = 60.0,
+    cancelled: Callable[[], bool] = lambda: False,
 ) -> Fit:
     """Train ``model`` in place and leave it with the weights of its best epoch.
 
-    The kept epoch is the last whose validation accuracy is not worse than the best by more than
-    luck (domain/selection.py); without a validation side, the one with the lowest loss.
+    The kept epoch is the last whose validation accuracy is not worse than the best by more than luck
+    (domain/selection.py); without a validation side, the one with the lowest loss. With ``checkpoints``
+    the run goes on from the newest, and with deterministic options ends as if it had never stopped;
+    ``on_resume`` hears of the curve until then and the step within its next epoch, and ``on_epoch`` again
+    of epochs that ended later.
 
     Raises:
-        TrainingError: the loss is no number any more.
+        Cancelled: ``cancelled()``, which is asked before each step, said so.
+        TrainingError: the loss is no number any more, or no layer would learn.
     """
-    batch = min(options.batch_size, len(train))
-    steps = len(train) // batch
-    model.compile(
-        optimizer=keras.optimizers.Adam(_schedule(options, steps)),
-        loss=keras.losses.SparseCategoricalCrossentropy(),
-        metrics=["accuracy"],
-    )
-    curve: list[Epoch] = []
-    best, improved_at, kept_epoch, kept = -math.inf, 0, 0, model.get_weights()
-    for number in range(1, options.epochs + 1):
-        epoch = _one_epoch(model, train, validation, options, number, batch)
-        curve.append(epoch)
-        on_epoch(epoch)
-        merit = -epoch.loss if epoch.val_accuracy is None else epoch.val_accuracy
-        if merit > best:
-            best, improved_at = merit, number
-        if improved_at == number or _as_good(epoch, best, len(validation)):
-            kept_epoch, kept = number, model.get_weights()
-        if options.patience_epochs and number - improved_at >= options.patience_epochs:
-            break
-    model.set_weights(kept)
-    return Fit(tuple(curve), kept_epoch)
+    with precision(model, options):
+        run = _Run(Trained(model.inputs, model.outputs), train, validation, options, cancelled, on_step)
+        run.saving = Saving(checkpoints, checkpoint_every_s, run.mark)
+        try:
+            if run.resume():
+                on_resume(run.curve, run.step)
+            while not run.over():
+                on_epoch(run.one_epoch())
+        finally:
+            let_learn(model)
+        return run.finish()
 
 
-def _as_good(epoch: Epoch, best: float, images: int) -> bool:
-    accuracy = epoch.val_accuracy
-    return accuracy is not None and not worse_by_more_than_luck(accuracy, best, images)
+class _Run:
+    """Where the run stands."""
 
+    def __init__(
+        self,
+        model: Trained,
+        train: Examples,
+        validation: Examples,
+        options: TrainOptions,
+        cancelled: Callable[[], bool],
+        on_step: Callable[[StepReport], None],
+    ) -> None:
+        self.model, self.train, self.validation, self.options = model, train, validation, options
+        self.cancelled, self.on_step = cancelled, on_step
+        self.batch = min(options.batch_size, len(train))
+        self.steps = len(train) // self.batch
+        self.weights = class_weights(options, train.classes, int(model.output_shape[-1]))
+        self.mark = fingerprint(model, train, validation, options)
+        self.head = min(options.rates.head_epochs, options.epochs)
+        self.saving = Saving(None, 0.0, self.mark)
+        self.curve: tuple[Epoch, ...] = ()
+        self.kept: tuple[Array, ...] = ()
+        self.step, self.spent = 0, Spent()
+        """Of the epoch under way."""
 
-def _schedule(options: TrainOptions, steps: int) -> float | keras.optimizers.schedules.LearningRateSchedule:
-    if options.schedule == "constant":
-        return options.learning_rate
-    total = steps * options.epochs
-    # A tenth of the run rises to the full rate: a new output layer's first gradients are noise.
-    warm_up = max(1, total // 10)
-    return keras.optimizers.schedules.CosineDecay(
-        options.learning_rate / 10,
-        max(1, total - warm_up),
-        alpha=0.01,
-        warmup_target=options.learning_rate,
-        warmup_steps=warm_up,
-    )
+    @property
+    def number(self) -> int:
+        """Of the epoch under way, from 1."""
+        return len(self.curve) + 1
 
+    def over(self) -> bool:
+        """Whether the last epoch ended, or the run gets no better."""
+        patience, images = self.options.patience_epochs, len(self.validation)
+        return self.number > self.options.epochs or has_stalled(self.curve, images, patience, self.head)
 
-def _one_epoch(
-    model: keras.Model, train: Examples, validation: Examples, options: TrainOptions, number: int, batch: int
-) -> Epoch:
-    started = time.monotonic()
-    steps = [
-        model.train_on_batch(part.images, part.classes, return_dict=True)
-        for part in _batches(train, options, number, batch)
-    ]
-    # Batches are of one size, so the mean of their means is the epoch's.
-    loss = float(np.mean([step["loss"] for step in steps]))
-    if not math.isfinite(loss):
-        raise TrainingError(
-            f"the loss became {loss} in epoch {number}",
-            f"lower options.learning_rate (now {options.learning_rate})",
+    def resume(self) -> bool:
+        """Go on from the newest checkpoint, or begin; whether there was one."""
+        found = self.saving.newest()
+        if found is None:
+            self.model.compile_for(self.options, head_alone=self.head > 0)
+            return False
+        self.curve, self.kept = found.curve, found.kept
+        self.model.compile_for(self.options, head_alone=self.number <= self.head)
+        put_back(self.model, found)
+        self.step, self.spent = found.step, found.spent
+        return True
+
+    def one_epoch(self) -> Epoch:
+        """Train and validate the epoch under way, from its step on."""
+        if self.step == 0:
+            if 0 < self.head == self.number - 1:
+                self.model.compile_for(self.options, head_alone=False)
+            self.model.start_epoch()
+        started = time.monotonic() - self.spent.seconds
+        loss, accuracy = self._steps()
+        val = score(self.model, self.validation, self._stop_if_told) if len(self.validation) else (None, None)
+        trained_s = max(self.spent.seconds, 1e-9)
+        epoch = Epoch(
+            epoch=self.number,
+            loss=loss,
+            accuracy=accuracy,
+            val_loss=val[0],
+            val_accuracy=val[1],
+            seconds=time.monotonic() - started,
+            learning_rate=self._rate(self.steps - 1),
+            images_per_s=self.steps * self.batch / trained_s,
+            data_wait_share=min(1.0, self.spent.waited_s / trained_s),
         )
-    val_loss, val_accuracy = score(model, validation) if len(validation) else (None, None)
-    return Epoch(
-        epoch=number,
-        loss=loss,
-        accuracy=float(np.mean([step["accuracy"] for step in steps])),
-        val_loss=val_loss,
-        val_accuracy=val_accuracy,
-        seconds=time.monotonic() - started,
-    )
+        self.curve = (*self.curve, epoch)
+        self.step, self.spent = 0, Spent()
+        if standing(self.curve, len(self.validation)).kept == epoch.epoch:
+            self.kept = weights_of(self.model)
+        return epoch
 
+    def _steps(self) -> tuple[float, float]:
+        """The steps left of the epoch under way; its loss and accuracy."""
+        before, started = self.spent, time.monotonic()
+        looked, rate = started, math.nan
+        feed = Feed(self.train, self.options, self.number, self.batch, self.step)
+        for batch in feed:
+            self._stop_if_told()
+            if rate != self._rate(batch.step):
+                self.model.optimizer.learning_rate = rate = self._rate(batch.step)
+            weights = None if self.weights is None else self.weights[batch.classes]
+            self.model.take_step(batch.images, batch.classes, weights)
+            now = time.monotonic()
+            self.step = batch.step + 1
+            self.spent = Spent(before.seconds + now - started, before.waited_s + feed.waited_s)
+            due = self.saving.due()
+            if due or now - looked > LOOK_EVERY_S:
+                looked = now
+                self._look()
+            if due:
+                self.saving.save(
+                    state_of(self.model, self.mark, self.step, self.spent, self.curve, self.kept)
+                )
+            self.on_step(self._report())
+        looks = self._look()
+        # Only now the device has done what it was told.
+        self.spent = replace(self.spent, seconds=before.seconds + time.monotonic() - started)
+        return looks
 
-def _batches(train: Examples, options: TrainOptions, number: int, batch: int) -> Iterator[Examples]:
-    """Batches of equal size in an order that depends on (seed, epoch) alone.
+    def _report(self) -> StepReport:
+        seconds = max(self.spent.seconds, 1e-9)
+        return StepReport(
+            epoch=self.number,
+            step=self.step,
+            steps=self.steps,
+            images_per_s=self.step * self.batch / seconds,
+            data_wait_share=min(1.0, self.spent.waited_s / seconds),
+            _model=self.model,
+        )
 
-    The remainder is left to another epoch: a smaller last batch would be traced again. One
-    thread prepares the next batch while the network works on this one.
-    """
-    random = np.random.default_rng([options.seed % 2**32, number])
-    order = random.permutation(len(train))
-    change = Augmentation(options.flip, options.rotate_degrees, options.zoom_share, options.shift_share)
+    def _look(self) -> tuple[float, float]:
+        """Loss and accuracy of the epoch so far."""
+        loss, accuracy = (float(metric.result()) for metric in self.model.running)
+        if not math.isfinite(loss):
+            raise TrainingError(
+                f"the loss became {loss} in epoch {self.number}",
+                f"lower options.learning_rate (now {self.options.learning_rate})",
+            )
+        return loss, accuracy
 
-    def prepare(step: int) -> Examples:
-        chosen = order[step * batch : (step + 1) * batch]
-        own = np.random.default_rng([options.seed % 2**32, number, step])
-        return Examples(change.apply(train.images[chosen], own), train.classes[chosen])
+    def _rate(self, step: int) -> float:
+        return learning_rate(self.options, self.number, step, self.steps, self.curve)
 
-    with ThreadPoolExecutor(1) as pool:
-        coming = pool.submit(prepare, 0)
-        for step in range(len(train) // batch):
-            part = coming.result()
-            if step + 1 < len(train) // batch:
-                coming = pool.submit(prepare, step + 1)
-            yield part
+    def _stop_if_told(self) -> None:
+        if self.cancelled():
+            raise Cancelled
 
-
-def predict(model: keras.Model, images: Pixels) -> NDArray[np.float32]:
-    """Scores [N, classes] of uint8 images [N, S, S, 3]."""
-    parts = []
-    for start in range(0, len(images), SCORING_BATCH):
-        part = images[start : start + SCORING_BATCH]
-        short = SCORING_BATCH - len(part)
-        padded = np.pad(part, ((0, short), (0, 0), (0, 0), (0, 0)))
-        parts.append(np.asarray(model.predict_on_batch(padded))[: len(part)])
-    return np.concatenate(parts)
-
-
-def score(model: keras.Model, examples: Examples) -> tuple[float, float]:
-    """Mean log loss and accuracy."""
-    scores = predict(model, examples.images).astype(np.float64)
-    true = scores[np.arange(len(examples)), examples.classes]
-    accuracy = float((scores.argmax(axis=1) == examples.classes).mean())
-    return float(-np.log(np.clip(true, 1e-7, 1.0)).mean()), accuracy
+    def finish(self) -> Fit:
+        """The kept weights go into the model."""
+        kept = standing(self.curve, len(self.validation)).kept
+        if kept != len(self.curve):
+            self.model.set_weights(self.kept)
+        return Fit(self.curve, kept)

@@ -8,13 +8,15 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
+from services.trainer.fitting.warmup import write_warmup
+
 NAMED_CLASSES = 5
 """Best classes named in an answer; all scores are in it too."""
 
 
 def write_saved_model(model: keras.Model, classes: Sequence[str], image_size_px: int, folder: Path) -> None:
     """Write the signatures, each a batch of images -> ``scores`` [N, classes], ``classes`` and
-    ``top_scores`` [N, 5] (names and scores of the best, best first).
+    ``top_scores`` [N, 5] (names and scores of the best, best first), and requests to warm them up.
 
     ``serving_default`` takes ``image`` uint8 [N, S, S, 3], ``serving_float`` the same as float32 of
     the same range, ``serving_bytes`` takes ``image_bytes``: PNG files of S x S pixels.
@@ -45,3 +47,4 @@ def write_saved_model(model: keras.Model, classes: Sequence[str], image_size_px:
     archive.add_endpoint("serving_float", answer, [tf.TensorSpec(batch, tf.float32, name="image")])
     archive.add_endpoint("serving_bytes", from_bytes, [tf.TensorSpec((None,), tf.string, name="image_bytes")])
     archive.write_out(str(folder), verbose=False)
+    write_warmup(folder, size)

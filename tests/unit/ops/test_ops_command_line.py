@@ -42,9 +42,14 @@ NEEDS_A_STACK = [
     ["taxonomy", "apply", "--version", "0"],
     ["reconcile"],
     ["train", "--wait"],
+    ["train", "--throw-away", "--option", "rates.backbone=0.1", "--option", "label_smoothing=0.1"],
+    ["cancel", "01JD"],
     ["models"],
     ["evaluate", "001"],
     ["export", "001", "--reason", "because"],
+    ["compress", "001", "--prune", "0.5", "--no-int8"],
+    ["download-model", "001", "models"],
+    ["verify-export", "001"],
     ["bulk-identify"],
     ["vectors"],
     ["vectors", "001", "--snapshot", "s-1"],
@@ -217,10 +222,27 @@ def test_status_has_the_promised_fields() -> None:
         },
         "snapshots": [],
         "models": [{"version": "001", "state": "scored", "test_accuracy": 0.96, "gate": "no-go"}],
+        "training": None,
         "bulk": {"identified": 7, "runs": []},
         "dead_letters": 0,
         "backlog": {"ingest-uploads": 2},
     }
+
+
+def test_status_shows_runs_that_train_and_that_wait(capsys: pytest.CaptureFixture[str]) -> None:
+    epoch = {
+        "epoch": 3, "epochs": 30, "val_accuracy": 0.875, "images_per_s": 120.0, "data_wait_share": 0.02,
+        "eta_s": 60.0, "cost": 0.25,
+    }  # fmt: skip
+    runs = [
+        {"run_id": "run-1", "network": "small_cnn", "epoch": epoch},
+        {"run_id": "run-2", "network": "inception_v4", "epoch": None},
+    ]
+    report = shape({}, SUMMARY | {"training": runs}, None)
+    output.Output(False).end({}, *status_tables(report))
+    shown = capsys.readouterr().out
+    for text in ("3 of 30", "87.5 %", "2.0 %", "0.25", "inception_v4", "waits"):
+        assert text in shown
 
 
 def test_status_shows_what_is_known_while_servers_are_away(capsys: pytest.CaptureFixture[str]) -> None:

@@ -107,6 +107,7 @@ def row(**change: Any) -> dict[str, Any]:
         "offset": 0,
         "size": 1,
         "sha256": "0" * 64,
+        "unit": None,
     } | change
 
 

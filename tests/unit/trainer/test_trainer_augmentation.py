@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 from numpy.typing import NDArray
 
-from services.trainer.fitting.augmentation import Augmentation
+from services.trainer.fitting.augmentation import Augmentation, filled_share
 
 NOTHING = Augmentation(flip=False, rotate_degrees=0, zoom_share=0, shift_share=0)
 
@@ -45,3 +47,49 @@ def test_the_same_random_state_gives_the_same_images() -> None:
     change, images = Augmentation(True, 20, 0.1, 0.1), pictures()
     one, two = (change.apply(images, np.random.default_rng(5)) for _ in range(2))
     np.testing.assert_array_equal(one, two)
+
+
+def framed(height: int, width: int, size: int = 41, level: int = 255) -> NDArray[np.uint8]:
+    """A grey picture of that size in the middle of a black frame, [1, S, S, 3]."""
+    image = np.zeros((1, size, size, 3), np.uint8)
+    top, left = (size - height) // 2, (size - width) // 2
+    image[:, top : top + height, left : left + width] = level
+    return image
+
+
+def test_the_share_that_a_picture_fills_is_measured_without_its_black_bars() -> None:
+    images = np.concatenate([framed(41, 41), framed(20, 41), framed(9, 9), framed(20, 41, level=3)])
+    np.testing.assert_allclose(filled_share(images), [1, 20 / 41, 81 / 41**2, 1])
+    dots = np.zeros((1, 41, 41, 3), np.uint8)
+    dots[0, 3, 5], dots[0, 30, 7, 1] = 90, 90
+    assert filled_share(dots)[0] == 28 * 3 / 41**2
+
+
+def test_a_picture_that_fills_little_of_its_frame_is_zoomed_in_and_never_out() -> None:
+    zoomed = Augmentation(False, 0, 0.2, 0)
+
+    def areas(image: NDArray[np.uint8]) -> NDArray[np.float64]:
+        changed = zoomed.apply(np.repeat(image, 60, axis=0), np.random.default_rng(3))
+        return changed[..., 0].astype(float).sum(axis=(1, 2)) / image[..., 0].sum()
+
+    small, large = areas(framed(15, 15)), areas(framed(35, 35))
+    assert 0.99 < small.min() < 1.1
+    assert 1.3 < small.max() < 1.2**2 + 0.1
+    assert large.min() < 0.75
+
+
+def test_a_picture_is_changed_alike_whatever_its_neighbours_are() -> None:
+    change, images = Augmentation(True, 20, 0.1, 0.1), pictures(3, 41)
+    beside = np.concatenate([images[:2], framed(9, 9)])
+    one, two = (change.apply(batch, np.random.default_rng(5)) for batch in (images, beside))
+    np.testing.assert_array_equal(one[:2], two[:2])
+
+
+def test_a_batch_is_changed_by_threads_side_by_side_as_by_one() -> None:
+    change, images = Augmentation(True, 20, 0.1, 0.1), pictures(20, 41)
+
+    def changed(seed: int) -> bytes:
+        return change.apply(images, np.random.default_rng(seed)).tobytes()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(changed, range(12))) == [changed(seed) for seed in range(12)]

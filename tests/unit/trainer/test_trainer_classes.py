@@ -6,14 +6,15 @@ from collections import Counter
 
 import pytest
 
-from contracts.commands import DatasetRules
 from contracts.manifests import SnapshotRow
 from contracts.taxonomy import Merge, Rename, Split
+from contracts.training import DatasetRules
 from contracts.values import LabelKind, Side
 from services.runtime.shards import ManifestDamaged
 from services.trainer.domain.classes import trained_as, under_version
-from services.trainer.domain.dataset import Rule, build_dataset
+from services.trainer.domain.dataset import build_dataset
 from services.trainer.domain.errors import TrainingError
+from services.trainer.domain.rules import Rule
 from services.trainer.domain.summary import check_trainable, classes_of
 from services.trainer.domain.units import LARGEST_VISIT
 from services.trainer.fitting.manifest import read_taxonomy
@@ -34,7 +35,7 @@ def zoo() -> list[SnapshotRow]:
 def test_classes_that_are_too_small_alone_are_trained_together() -> None:
     taxonomy = taxonomy_of(APES, Merge(into="flamingo", members=("flamingo",)))
     rows = under_version(zoo(), taxonomy, 0, 2)
-    dataset = build_dataset(rows, DatasetRules(), set())
+    dataset = build_dataset(rows, DatasetRules())
     assert classes_of(dataset) == ("chimp-bonobo", "flamingo")
     used = Counter((row.class_name, row.label) for row in dataset if row.side is not Side.OUT)
     assert used == {
@@ -46,19 +47,19 @@ def test_classes_that_are_too_small_alone_are_trained_together() -> None:
 
 def test_without_a_taxonomy_each_label_is_its_own_class_and_the_nearest_classes_are_named() -> None:
     with pytest.raises(TrainingError, match="nearest: flamingo 30, bonobo 25, chimp 20"):
-        check_trainable(build_dataset(zoo(), DatasetRules(), set()), DatasetRules(), {})
+        check_trainable(build_dataset(zoo(), DatasetRules()), DatasetRules(), {})
     rows = under_version(zoo(), taxonomy_of(APES), 0, 1)
     classes = {str(row.label): str(row.class_name) for row in rows}
     rules = DatasetRules(minimum_per_class=50)
     with pytest.raises(TrainingError, match="nearest: chimp-bonobo 45, flamingo 30, flamingo/juvenile 15"):
-        check_trainable(build_dataset(rows, rules, set()), rules, classes)
+        check_trainable(build_dataset(rows, rules), rules, classes)
 
 
 def test_the_maximum_counts_per_class() -> None:
     rows = under_version(
         [*class_rows("chimp", 100), *class_rows("bonobo", 100, 100)], taxonomy_of(APES), 0, 1
     )
-    sides = Counter(row.side for row in build_dataset(rows, DatasetRules(), set()))
+    sides = Counter(row.side for row in build_dataset(rows, DatasetRules()))
     assert sides[Side.TRAIN] + sides[Side.VALIDATION] == 125
     assert sides[Side.TEST] == 75
 
@@ -97,7 +98,7 @@ def test_each_kind_that_is_no_class_has_its_rule() -> None:
         snapshot_row(3, "popcorn", label_kind=LabelKind.OUT_OF_SCOPE, benchmark="out-of-scope"),
         snapshot_row(4, "chimp", label_kind=LabelKind.REJECTED, benchmark="difficult"),
     ]
-    dataset = {row.image_id: row for row in build_dataset(rows, DatasetRules(), set())}
+    dataset = {row.image_id: row for row in build_dataset(rows, DatasetRules())}
     found = [dataset[image_name(number)] for number in range(5)]
     assert [row.rule for row in found] == [
         Rule.UNKNOWN_LABEL, Rule.OUT_OF_SCOPE, Rule.REMOVED, Rule.BENCHMARK, Rule.REMOVED,
@@ -111,10 +112,8 @@ def test_a_named_visit_stays_on_one_side_however_many_images_and_classes_it_has(
         *class_rows("bonobo", 5, 100, guest="ann", visit="sunday"),
     ]
     rules = DatasetRules(minimum_per_class=1)
-    assert len({row.side for row in build_dataset(visit, rules, set())}) == 1
+    assert len({row.side for row in build_dataset(visit, rules)}) == 1
     days = [class_rows("chimp", 4, 10 * day, guest="ann", visit=f"day {day}") for day in range(40)]
-    sides = {
-        row.image_id: row.side for row in build_dataset([row for day in days for row in day], rules, set())
-    }
+    sides = {row.image_id: row.side for row in build_dataset([row for day in days for row in day], rules)}
     assert {len({sides[row.image_id] for row in day}) for day in days} == {1}
     assert len(set(sides.values())) > 1

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.commands import DatasetRules
 from contracts.manifests import DatasetRow, SnapshotRow
+from contracts.training import DatasetRules
 from contracts.values import LabelKind, Side, Source
 from services.trainer.domain.classes import trained_as
 from services.trainer.domain.dataset import build_dataset
-from services.trainer.domain.units import unit_of
+from services.trainer.domain.seen import Seen
 from tests.support.snapshots import image_name, libraries_of_rows
 
 TESTED = {Side.VALIDATION, Side.TEST, Side.BENCHMARK}
@@ -28,7 +29,16 @@ rule_sets = st.builds(
 ancestors = st.sets(st.integers(0, 39).map(image_name))
 
 
-def sides(dataset: list[DatasetRow]) -> dict[str, Side]:
+def build(
+    rows: list[SnapshotRow],
+    rules: DatasetRules,
+    trained: Iterable[str] = (),
+    validated: Iterable[str] = (),
+) -> Sequence[DatasetRow]:
+    return build_dataset(rows, rules, Seen(dict.fromkeys(trained, ()), dict.fromkeys(validated, ())))
+
+
+def sides(dataset: Sequence[DatasetRow]) -> dict[str, Side]:
     return {row.image_id: row.side for row in dataset}
 
 
@@ -38,14 +48,14 @@ def test_the_order_of_the_rows_changes_nothing(
 ) -> None:
     shuffled = list(rows)
     random.shuffle(shuffled)  # type: ignore[attr-defined]
-    assert build_dataset(shuffled, rules, trained) == build_dataset(rows, rules, trained)
+    assert build(shuffled, rules, trained) == build(rows, rules, trained)
 
 
 @given(libraries_of_rows(), rule_sets, ancestors)
 def test_every_image_of_the_snapshot_appears_exactly_once_sorted(
     rows: list[SnapshotRow], rules: DatasetRules, trained: set[str]
 ) -> None:
-    dataset = build_dataset(rows, rules, trained)
+    dataset = build(rows, rules, trained)
     assert [row.image_id for row in dataset] == sorted(row.image_id for row in rows)
 
 
@@ -53,10 +63,9 @@ def test_every_image_of_the_snapshot_appears_exactly_once_sorted(
 def test_no_unit_is_learned_from_and_tested_on(
     rows: list[SnapshotRow], rules: DatasetRules, trained: set[str], validated: set[str]
 ) -> None:
-    dataset = sides(build_dataset(rows, rules, trained, validated))
     of_unit: dict[str, set[Side]] = defaultdict(set)
-    for image, unit in unit_of(rows).items():
-        of_unit[unit].add(dataset[image])
+    for row in build(rows, rules, trained, validated):
+        of_unit[str(row.unit)].add(row.side)
     for found in of_unit.values():
         assert len(found - {Side.OUT}) <= 1
 
@@ -66,7 +75,7 @@ def test_no_cluster_of_duplicates_spans_two_sides(
     rows: list[SnapshotRow], rules: DatasetRules, trained: set[str], validated: set[str]
 ) -> None:
     """Whatever verdicts dedup mixes: a cluster is what groups and originals connect, found here by walking."""
-    dataset = sides(build_dataset(rows, rules, trained, validated))
+    dataset = sides(build(rows, rules, trained, validated))
     beside: dict[str, set[str]] = defaultdict(set)
     for row in rows:
         for original in {row.group, row.near_duplicate_of} - {None}:
@@ -84,7 +93,7 @@ def test_no_cluster_of_duplicates_spans_two_sides(
 
 @given(libraries_of_rows(), rule_sets, ancestors)
 def test_the_caps_hold(rows: list[SnapshotRow], rules: DatasetRules, trained: set[str]) -> None:
-    dataset = build_dataset(rows, rules, trained)
+    dataset = build(rows, rules, trained)
     used = [row for row in dataset if row.side in {Side.TRAIN, Side.VALIDATION, Side.TEST}]
     learned = Counter(row.class_name for row in used if row.side is not Side.TEST)
     made = Counter(row.class_name for row in used if row.source is not Source.REAL)
@@ -98,7 +107,7 @@ def test_the_caps_hold(rows: list[SnapshotRow], rules: DatasetRules, trained: se
 def test_classes_are_numbered_without_gaps_and_each_is_trained_on(
     rows: list[SnapshotRow], rules: DatasetRules, trained: set[str]
 ) -> None:
-    dataset = build_dataset(rows, rules, trained)
+    dataset = build(rows, rules, trained)
     classes = {row.image_id: trained_as(row) for row in rows}
     taught = sorted({str(classes[row.image_id]) for row in dataset if row.side is Side.TRAIN})
     for row in dataset:
@@ -111,7 +120,7 @@ def test_classes_are_numbered_without_gaps_and_each_is_trained_on(
 def test_what_is_removed_or_no_class_is_never_learned_from(
     rows: list[SnapshotRow], rules: DatasetRules, trained: set[str]
 ) -> None:
-    dataset = sides(build_dataset(rows, rules, trained))
+    dataset = sides(build(rows, rules, trained))
     for row in rows:
         if row.label_kind is LabelKind.REJECTED:
             assert dataset[row.image_id] is Side.OUT
@@ -121,7 +130,7 @@ def test_what_is_removed_or_no_class_is_never_learned_from(
 
 @given(libraries_of_rows(), rule_sets, ancestors)
 def test_one_visit_is_on_one_side(rows: list[SnapshotRow], rules: DatasetRules, trained: set[str]) -> None:
-    dataset = sides(build_dataset(rows, rules, trained))
+    dataset = sides(build(rows, rules, trained))
     of_visit: dict[tuple[str | None, str], set[Side]] = defaultdict(set)
     for row in rows:
         if row.visit:
@@ -137,7 +146,7 @@ def test_over_any_history_no_model_is_tested_on_what_it_or_an_ancestor_learned_f
     trained: set[str] = set()
     validated: set[str] = set()
     for rows, rules in history:
-        dataset = sides(build_dataset(rows, rules, trained, validated))
+        dataset = sides(build(rows, rules, trained, validated))
         assert not trained & {image for image, side in dataset.items() if side in TESTED}
         assert not validated & {i for i, side in dataset.items() if side in {Side.TEST, Side.BENCHMARK}}
         trained |= {image for image, side in dataset.items() if side is Side.TRAIN}
@@ -151,7 +160,7 @@ def test_the_side_of_an_image_that_is_not_overflow_is_the_same_in_every_run(
     """Caps decide who overflows, never who trains and who validates."""
     roomy = DatasetRules(minimum_per_class=1, maximum_per_class=1000, staged_cap=1000)
     tight = roomy.model_copy(update={"maximum_per_class": maximum})
-    before, after = sides(build_dataset(rows, roomy, set())), sides(build_dataset(rows, tight, set()))
+    before, after = sides(build(rows, roomy)), sides(build(rows, tight))
     for image, side in after.items():
         if side in {Side.TRAIN, Side.VALIDATION}:
             assert before[image] in {side, Side.OUT}

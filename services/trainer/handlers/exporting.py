@@ -1,0 +1,141 @@
+"""Exports what the gate lets go, or what a person orders; has models made smaller when asked."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Any
+
+from contracts.commands import RequestCompression, RequestExport
+from contracts.events import ModelCompressed, ModelExported, ModelScored, ModelTrained
+from contracts.training import TrainOptions
+from contracts.values import GateVerdict, ModelVersion
+from services.runtime.child import ChildFailed
+from services.runtime.database import Database
+from services.runtime.delivery import Delivery, Unprocessable
+from services.trainer import store
+from services.trainer.domain.export_specs import CompressSpec, ExportResult, ExportSpec, Origin
+from services.trainer.domain.specs import Outcome
+from services.trainer.handlers.children import Children
+from services.trainer.settings import TrainerSettings
+
+EXPORTING = "services.trainer.exporting"
+COMPRESSING = "services.trainer.compressing"
+ENVIRONMENT = {"KERAS_BACKEND": "tensorflow"}
+"""Both write files of TensorFlow's: a model of any backend is read by this one."""
+VERSIONS_NAMED = 5
+
+
+class Exporter:
+    """Handler of ``trainer-exports``: exports, and smaller variants beside them."""
+
+    def __init__(self, database: Database, settings: TrainerSettings, log: Any) -> None:
+        self._database = database
+        self._children = Children(settings)
+        self._signs = bool(settings.export_signing_key.get_secret_value())
+        self._log = log
+        # A score and an order of one model come together: the second finds the first's export.
+        self._one_child = asyncio.Lock()
+
+    async def handle(self, delivery: Delivery[ModelScored | RequestExport | RequestCompression]) -> None:
+        """A score with a go exports a model once; an order is told under its own request."""
+        match delivery.message:
+            case ModelScored() as scored:
+                await self._database.run(lambda unit: store.record_report(unit, scored))
+                if scored.gate.verdict is GateVerdict.GO and not scored.throw_away:
+                    await self._export_unless_done(scored)
+            case RequestExport() as order:
+                await self._export_as_ordered(order)
+            case RequestCompression() as wanted:
+                async with self._one_child:
+                    await self._compress(wanted)
+
+    async def _export_unless_done(self, scored: ModelScored) -> None:
+        model = await self._model(scored.model_version, "exported")
+        async with self._one_child:
+            if not await self._exports(model.model_version):
+                await self._export(model, scored.request_id, None, None)
+
+    async def _export_as_ordered(self, order: RequestExport) -> None:
+        model = await self._model(order.model_version, "exported")
+        async with self._one_child:
+            told = {exported.request_id for exported in await self._exports(model.model_version)}
+            if order.request_id not in told:
+                await self._export(model, order.request_id, order.by, order.reason)
+
+    async def _model(self, version: ModelVersion, done: str) -> ModelTrained:
+        model = await self._database.read(lambda c: store.find_model(c, version))
+        if model is None:
+            known = await self._database.read(lambda c: store.known_versions(c, VERSIONS_NAMED))
+            names = ", ".join(known) or "none yet"
+            raise Unprocessable(f"there is no model {version}; the newest are: {names}")
+        if model.throw_away:
+            raise Unprocessable(f"model {version} is of a throw-away run, which is never {done}")
+        return model
+
+    async def _exports(self, version: ModelVersion) -> list[ModelExported]:
+        return list(await self._database.read(lambda c: store.find_exports(c, version)))
+
+    async def _export(self, model: ModelTrained, request_id: str, by: str | None, reason: str | None) -> None:
+        done = await self._exports(model.model_version)
+        # An export that stands is served from; it is told again, never written over.
+        result = ExportResult.model_validate(dict(done[0])) if done else await self._export_now(model)
+        exported = ModelExported(
+            request_id=request_id, model_version=model.model_version, snapshot_id=model.snapshot_id,
+            manifest=result.manifest, model=result.model, image_size_px=model.image_size_px,
+            classes=model.classes, ordered_by=by, reason=reason, exported_at=datetime.now(UTC),
+        )  # fmt: skip
+        await self._database.run(lambda unit: store.record_export(unit, exported))
+        self._log.info("model.exported", model_version=model.model_version, request_id=request_id)
+        if not self._signs:
+            self._log.warning(
+                "export.unsigned", remedy="set MENAGERIE_EXPORT_SIGNING_KEY: `openssl rand -hex 32`"
+            )
+
+    async def _export_now(self, model: ModelTrained) -> ExportResult:
+        line = await self._database.read(lambda c: store.line_of(c, model.model_version))
+        first = line[-1]
+        begun = await self._options(first)
+        spec = ExportSpec(
+            trained=model,
+            origin=Origin(version=first.model_version, network=first.network, weights=begun.weights),
+            options=await self._options(model),
+            report=await self._database.read(lambda c: store.find_report(c, model.model_version)),
+            scratch=str(self._children.scratch(f"export-{model.model_version}")),
+        )
+        outcome = await self._run(EXPORTING, spec)
+        assert outcome.export is not None
+        return outcome.export
+
+    async def _compress(self, wanted: RequestCompression) -> None:
+        version, request_id = wanted.model_version, wanted.request_id
+        model = await self._model(version, "compressed")
+        if await self._database.read(lambda c: store.is_compressed(c, version, request_id)):
+            self._log.info("compression.repeated", model_version=version, request_id=request_id)
+            return
+        spec = CompressSpec(
+            trained=model, request_id=request_id, options=wanted.options,
+            train_options=await self._options(model),
+            scratch=str(self._children.scratch(f"compress-{version}")),
+        )  # fmt: skip
+        outcome = await self._run(COMPRESSING, spec)
+        assert outcome.compress is not None
+        done = outcome.compress
+        compressed = ModelCompressed(
+            request_id=request_id, model_version=version, test_images=done.images,
+            measured_on=done.measured_on, accuracy=done.accuracy, variants=done.variants,
+            compressed_at=datetime.now(UTC),
+        )  # fmt: skip
+        await self._database.run(lambda unit: store.record_compression(unit, compressed))
+        self._log.info("model.compressed", model_version=version, request_id=request_id)
+
+    async def _options(self, model: ModelTrained) -> TrainOptions:
+        request = await self._database.read(lambda c: store.find_request(c, model.run_id))
+        return TrainOptions(network=model.network) if request is None else request.options
+
+    async def _run(self, module: str, spec: ExportSpec | CompressSpec) -> Outcome:
+        try:
+            return await self._children.run(module, spec, env=ENVIRONMENT)
+        except ChildFailed as error:
+            version = spec.trained.model_version
+            raise Unprocessable(f"model {version}: {error.message}; {error.remedy}") from error
