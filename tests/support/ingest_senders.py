@@ -23,6 +23,7 @@ from contracts.manifests import Buckets
 from services.ingest.store.tables import benchmark_change, image, image_flag, label_change, upload
 from services.runtime.database import make_engine
 from services.runtime.envelope import encode
+from services.runtime.tables import outbox_table
 from tests.support.ingest_house import AT
 from tests.support.ingest_service import IngestServers
 from tests.support.ingest_ways import GivenFile, notification
@@ -166,12 +167,11 @@ def library(database_url: str) -> dict[str, Any]:
 
 
 async def until_settled(database_url: str, js: JetStreamContext, uploads: int) -> None:
-    """Until so many uploads have their outcome, and nothing is under way."""
+    """Until so many uploads have their outcome, nothing is under way, and all of it has been said."""
     engine = make_engine(database_url)
+    unsaid = sa.select(sa.func.count()).select_from(outbox_table(upload.metadata))
 
     async def settled() -> bool:
-        with engine.connect() as connection:
-            done = connection.scalar(sa.select(sa.func.count()).where(upload.c.outcome.is_not(None)))
         for durable, stream in (
             ("ingest-drops", "BUCKETS"),
             ("ingest-reconciles", "LIBRARY"),
@@ -180,7 +180,9 @@ async def until_settled(database_url: str, js: JetStreamContext, uploads: int) -
             info = await js.consumer_info(stream, durable)
             if info.num_pending or info.num_ack_pending:
                 return False
-        return bool(done == uploads)
+        with engine.connect() as connection:
+            done = connection.scalar(sa.select(sa.func.count()).where(upload.c.outcome.is_not(None)))
+            return bool(done == uploads and connection.scalar(unsaid) == 0)
 
     await until(settled, 120)
     engine.dispose()
