@@ -72,9 +72,7 @@ def request_export(model_version: str, by: str, reason: str) -> RequestExport:
 
 def request_compression(model_version: str, by: str, options: dict[str, Any]) -> RequestCompression:
     """Make smaller variants of a model; ``options`` are those of contracts.training.CompressionOptions."""
-    return _made(
-        RequestCompression, request_id=new_id(), model_version=model_version, by=by, options=options
-    )
+    return _made(RequestCompression, request_id=new_id(), model_version=model_version, by=by, options=options)
 
 
 def request_identification(model_version: str, by: str, snapshot_id: str | None) -> RequestIdentification:

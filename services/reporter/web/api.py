@@ -12,9 +12,9 @@ from starlette.responses import StreamingResponse
 
 from services.reporter.rebuild import Rebuild, RebuildRunning
 from services.reporter.store import bulk, library, models
-from services.reporter.store.variants import variants
 from services.reporter.store.library import ImageFilter
 from services.reporter.store.reading import PAGE_ROWS, PAGE_ROWS_MOST
+from services.reporter.store.variants import variants
 from services.reporter.web.security import require_token
 from services.runtime.database import Database
 
