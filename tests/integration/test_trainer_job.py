@@ -15,10 +15,10 @@ import pytest
 
 from contracts.training import DatasetRules, TrainOptions
 from contracts.values import ObjectRef
+from services.networks import archive
 from services.runtime.child import ChildFailed
 from services.runtime.objectstore import ObjectDamaged, ObjectStore
 from services.trainer.domain.specs import Base, Outcome, TrainSpec
-from services.trainer.fitting import archive
 from services.trainer.job import work
 from tests.support.digit_library import DigitLibrary
 from tests.support.servers import S3Server
@@ -92,7 +92,7 @@ def test_a_base_whose_bytes_changed_is_not_loaded(job: Job) -> None:
     base = job.base(plain_archive())
     job.store.put(base.model.bucket, base.model.key, plain_archive(name="other"))
     with pytest.raises(ObjectDamaged):
-        archive.load(job.store, base.model, job.scratch)
+        job.store.get(base.model)
     outcome = job.run(base=base)
     assert outcome.train is None
     assert "ObjectDamaged" in str(outcome.fault)
