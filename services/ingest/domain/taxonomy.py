@@ -76,7 +76,8 @@ def rename(taxonomy: Taxonomy, labels: Collection[str], old: str, new: str) -> R
     """Another name for ``old`` and all below it.
 
     Raises:
-        ActionRefused: nothing is called ``old``, or something else is or was called ``new``.
+        ActionRefused: nothing is called ``old``, something else is or was called ``new``, or an image
+            would be trained as another class.
     """
     check_path(old)
     check_path(new)
@@ -103,7 +104,23 @@ def rename(taxonomy: Taxonomy, labels: Collection[str], old: str, new: str) -> R
             409, f"{former!r} is a former name of {taxonomy.todays_label(former)!r}; choose another name"
         )
     check_length(renamed(name, today, new) for name in moving)
-    return Rename(old=today, new=new)
+    change = Rename(old=today, new=new)
+    _check_same_classes(now, change, moving)
+    return change
+
+
+def _check_same_classes(now: Classes, change: Rename, moving: Collection[str]) -> None:
+    """A new name may lie outside what a merge covers, or inside: images would change their class unseen."""
+    then = now.after(change)
+    for name in sorted(moving):
+        before = now.class_of(name)
+        after = then.class_of(renamed(name, change.old, change.new))
+        if after != renamed(before, change.old, change.new):
+            raise ActionRefused(
+                409,
+                f"{name!r} is trained as {before!r}, and under its new name would be as {after!r}; "
+                "choose a name that stays in its class, or split the merged class first",
+            )
 
 
 def inverse(taxonomy: Taxonomy, version: int) -> Change:
