@@ -49,10 +49,30 @@ def _check_merge(now: Classes, change: Merge, names: set[str]) -> None:
             409,
             f"{into!r} is a sub-class already; make it a member too, or choose another name for the class",
         )
+    _check_whole(now, then, into)
     if all(now.class_of(name) == then.class_of(name) for name in {*names, *change.members}):
         raise ActionRefused(
             409, f"merging {', '.join(map(repr, change.members))} into {into!r} changes nothing"
         )
+
+
+def _check_whole(now: Classes, then: Classes, into: str) -> None:
+    """A member may cover a merged class by its name alone: labels called so would go, the others stay."""
+    for name in sorted(then.merged):
+        if _is_torn(then, name) and not _is_torn(now, name):
+            remedy = (
+                "choose another name" if name == into else f"make {name!r} a member too, or split it first"
+            )
+            raise ActionRefused(
+                409,
+                f"images labelled {name!r} would be trained as {then.class_of(name)!r}, and the others of "
+                f"that merged class as {then.outermost(name)!r}; {remedy}",
+            )
+
+
+def _is_torn(classes: Classes, name: str) -> bool:
+    """Whether a label that is called like the merged class ``name`` is trained as another one."""
+    return name in classes.merged and classes.class_of(name) != classes.outermost(name)
 
 
 def split(taxonomy: Taxonomy, class_name: str) -> Split:

@@ -100,6 +100,15 @@ def test_a_rename_into_or_out_of_a_merged_class_is_refused() -> None:
     assert judge.rename(birds, LABELS, "flyer", "winged") == Rename(old="flyer", new="winged")
 
 
+def test_a_merge_that_would_tear_a_merged_class_apart_is_refused() -> None:
+    below = taxonomy_of(Merge(into="bird/water", members=("flamingo",)))
+    status, why = refused(judge.merge, below, LABELS, "flyer", ["bird"])
+    assert (status, "make 'bird/water' a member too" in why) == (409, True)
+    assert judge.merge(below, LABELS, "flyer", ["bird", "bird/water"]).into == "flyer"
+    flyers = taxonomy_of(Merge(into="flyer", members=("bird",)))
+    assert "choose another name" in refused(judge.merge, flyers, LABELS, "bird/water", ["flamingo"])[1]
+
+
 def test_a_former_name_goes_back_only_to_what_had_it() -> None:
     was_duck = taxonomy_of(Rename(old="duck", new="gorilla"))
     assert renaming(was_duck, "chimp", "duck") == "'duck' is a former name of 'gorilla'; choose another name"
