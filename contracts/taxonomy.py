@@ -91,9 +91,13 @@ class Classes:
         Of several members that cover it the most specific wins; without one it is its own class.
         """
         name = next((self._by_path[path] for path in _upwards(label) if path in self._by_path), label)
-        while (outer := self._by_class.get(name)) is not None:
-            name = outer
-        return name
+        return self.outermost(name)
+
+    def outermost(self, class_name: str) -> str:
+        """The class that a merged class is trained as: itself, or the outermost it was merged into."""
+        while (outer := self._by_class.get(class_name)) is not None:
+            class_name = outer
+        return class_name
 
     def members(self, class_name: str) -> tuple[str, ...]:
         """What ``class_name`` was merged from; nothing when it was not."""

@@ -59,14 +59,6 @@ class Resolving:
             resolutions.keep_outcome(unit.connection, command.request_id, command.name, outcome, at)
             return outcome
 
-    def resolve(self, unit: Unit, command: ResolveDuplicate, at: datetime) -> Outcome:
-        """Remember a person's word on two images; see :meth:`perform`."""
-        return self.perform(unit, command, at)
-
-    def undo(self, unit: Unit, command: UndoDuplicate, at: datetime) -> Outcome:
-        """Take a person's word back; see :meth:`perform`."""
-        return self.perform(unit, command, at)
-
     def _apply(self, unit: Unit, around: Neighbourhood, key: PairKey, at: datetime) -> Outcome:
         moved = _rank_anew(unit, around, key)
         around.look([*key, *moved])

@@ -141,7 +141,7 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
 
 def child_main(work: Callable[[dict[str, Any], Callable[[dict[str, Any]], None]], dict[str, Any]]) -> None:
     """Body of a child's ``__main__``: ``work(spec, report_progress)`` returns the result."""
-    _die_with_parent()
+    die_with(os.getppid())
     # Libraries print to standard output; the answers get a descriptor of their own.
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
@@ -159,11 +159,13 @@ def child_main(work: Callable[[dict[str, Any], Callable[[dict[str, Any]], None]]
     say({"result": result})
 
 
-def _die_with_parent() -> None:
-    """Linux: be killed when the parent is; elsewhere the parent's stop ends the child."""
+def die_with(parent: int) -> None:
+    """Linux: be killed when the process ``parent``, which started this one, is.
+
+    Elsewhere the parent's stop ends this one.
+    """
     if sys.platform != "linux":
         return
-    parent = os.getppid()
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it died before the call
         os._exit(1)

@@ -10,7 +10,6 @@ import sqlalchemy as sa
 from contracts.commands import ResolveDuplicate
 from contracts.values import DuplicateVerdict, PairState
 from services.dedup.domain.faults import ActionRefused, NotYetKnown
-from services.dedup.store.images import Arrival
 from tests.support.dedup_desk import AT, Desk, database
 from tests.support.dedup_model import image
 
@@ -26,23 +25,13 @@ def desk(engine: sa.Engine) -> Desk:
     return Desk(engine)
 
 
-def verdict_of(desk: Desk, arrival: Arrival) -> tuple[DuplicateVerdict, str, str | None]:
-    found = desk.verdicts()[arrival.image_id]
-    return found.verdict, found.group, found.duplicate_of
-
-
-def state_of(desk: Desk, one: Arrival, other: Arrival) -> PairState | None:
-    key = (min(one.image_id, other.image_id), max(one.image_id, other.image_id))
-    return desk.pairs().get(key, (None,))[0]
-
-
 def test_the_kept_image_is_the_original_whenever_it_came(desk: Desk) -> None:
     early, late = image(1, 0), image(2, 0b11)
     desk.accept(early, late)
     desk.resolve(early, late, keep=late)
-    assert verdict_of(desk, early) == ("near", late.image_id, late.image_id)
+    assert desk.verdict_of(early) == ("near", late.image_id, late.image_id)
     assert desk.verdicts()[early.image_id].by == "ann"
-    assert verdict_of(desk, late)[0] is DuplicateVerdict.UNIQUE
+    assert desk.verdict_of(late)[0] is DuplicateVerdict.UNIQUE
 
 
 def test_who_was_dropped_for_one_and_kept_over_another_stands_between_them(desk: Desk) -> None:
@@ -50,7 +39,7 @@ def test_who_was_dropped_for_one_and_kept_over_another_stands_between_them(desk:
     desk.accept(best, middle, worst)
     desk.resolve(best, middle, keep=best)
     desk.resolve(middle, worst, keep=middle)
-    assert [verdict_of(desk, made)[2] for made in (best, middle, worst)] == [
+    assert [desk.verdict_of(made)[2] for made in (best, middle, worst)] == [
         None, best.image_id, middle.image_id,
     ]  # fmt: skip
 
@@ -58,14 +47,14 @@ def test_who_was_dropped_for_one_and_kept_over_another_stands_between_them(desk:
 def test_both_that_a_person_kept_stay_and_are_never_offered_again(desk: Desk) -> None:
     one, other = image(1, 0), image(2, 0b1)
     desk.accept(one, other)
-    assert verdict_of(desk, other)[0] is DuplicateVerdict.NEAR
+    assert desk.verdict_of(other)[0] is DuplicateVerdict.NEAR
     desk.resolve(one, other)
-    assert verdict_of(desk, other)[0] is DuplicateVerdict.UNIQUE
+    assert desk.verdict_of(other)[0] is DuplicateVerdict.UNIQUE
     desk.reject(one)
     desk.bring_back(one)
     assert desk.propose((one, other, PairState.AUTOMATIC, 0.99)) == 0
-    assert state_of(desk, one, other) is PairState.NOT_DUPLICATE
-    assert verdict_of(desk, other)[0] is DuplicateVerdict.UNIQUE
+    assert desk.state_of(one, other) is PairState.NOT_DUPLICATE
+    assert desk.verdict_of(other)[0] is DuplicateVerdict.UNIQUE
 
 
 def test_an_undo_restores_what_was_before_whatever_came_in_between(desk: Desk) -> None:
@@ -74,7 +63,7 @@ def test_an_undo_restores_what_was_before_whatever_came_in_between(desk: Desk) -
     resolved = desk.resolve(first, second, keep=second)
     desk.resolve(first, third)
     desk.undo(resolved)
-    assert state_of(desk, first, second) is PairState.REVIEW
+    assert desk.state_of(first, second) is PairState.REVIEW
     desk.check()
 
 
@@ -83,9 +72,9 @@ def test_a_later_word_on_a_pair_replaces_an_earlier_one_and_its_undo_brings_that
     desk.accept(one, other)
     desk.resolve(one, other, keep=one)
     later = desk.resolve(one, other)
-    assert state_of(desk, one, other) is PairState.NOT_DUPLICATE
+    assert desk.state_of(one, other) is PairState.NOT_DUPLICATE
     desk.undo(later)
-    assert state_of(desk, one, other) is PairState.DUPLICATE
+    assert desk.state_of(one, other) is PairState.DUPLICATE
     desk.check()
 
 

@@ -15,7 +15,7 @@ from services.dedup.domain.faults import OtherLimits
 from services.dedup.domain.pairs import REVIEW_PAIRS
 from services.dedup.index.log import FILE_NAME
 from services.dedup.judging import Judged, verdict_pairs
-from services.dedup.store.images import Arrival, insert_images
+from services.dedup.store.images import insert_images
 from services.dedup.store.labels import LabelNews
 from services.dedup.store.tables import fingerprint, pair, verdict
 from tests.support.dedup_desk import AT, Desk, database
@@ -35,16 +35,6 @@ def engine() -> Iterator[sa.Engine]:
 @pytest.fixture
 def desk(engine: sa.Engine) -> Desk:
     return Desk(engine)
-
-
-def verdict_of(desk: Desk, arrival: Arrival) -> tuple[DuplicateVerdict, str, str | None]:
-    found = desk.verdicts()[arrival.image_id]
-    return found.verdict, found.group, found.duplicate_of
-
-
-def state_of(desk: Desk, one: Arrival, other: Arrival) -> PairState | None:
-    key = (min(one.image_id, other.image_id), max(one.image_id, other.image_id))
-    return desk.pairs().get(key, (None,))[0]
 
 
 def test_every_new_image_gets_exactly_one_first_verdict(desk: Desk) -> None:
@@ -69,7 +59,7 @@ def test_a_late_early_upload_revises_the_verdicts_it_changes(desk: Desk, engine:
     with engine.connect() as connection:
         revision = sa.select(verdict.c.revision).where(verdict.c.image_id == late.image_id)
         assert connection.scalar(revision) == 2
-    assert verdict_of(desk, late) == ("near", early.image_id, early.image_id)
+    assert desk.verdict_of(late) == ("near", early.image_id, early.image_id)
 
 
 def test_a_rolled_back_batch_leaves_no_trace_in_the_index(desk: Desk) -> None:
@@ -119,18 +109,18 @@ def test_images_of_the_release_before_are_found_turned_as_well(desk: Desk) -> No
     assert old.fingerprint.turned is None
     desk.accept(old)
     desk.accept(new)
-    assert verdict_of(desk, new)[2] == old.image_id
+    assert desk.verdict_of(new)[2] == old.image_id
 
 
 def test_a_rejected_image_leaves_its_group_and_comes_back(desk: Desk) -> None:
     first, second, third = image(1, 0b1), image(2, 0b1), image(3, 0b1)
     desk.accept(first, second, third)
     desk.reject(first)
-    assert verdict_of(desk, second) == ("unique", second.image_id, None)
-    assert verdict_of(desk, third) == ("near", second.image_id, second.image_id)
+    assert desk.verdict_of(second) == ("unique", second.image_id, None)
+    assert desk.verdict_of(third) == ("near", second.image_id, second.image_id)
     desk.check()
     desk.bring_back(first)
-    assert verdict_of(desk, third) == ("near", first.image_id, first.image_id)
+    assert desk.verdict_of(third) == ("near", first.image_id, first.image_id)
     desk.check()
 
 
@@ -138,7 +128,7 @@ def test_a_label_that_came_before_its_image_counts(desk: Desk) -> None:
     rejected, later = image(1, 0), image(2, 0)
     desk.reject(rejected)
     desk.accept(rejected, later)
-    assert verdict_of(desk, later) == ("unique", later.image_id, None)
+    assert desk.verdict_of(later) == ("unique", later.image_id, None)
 
 
 def test_an_old_label_that_comes_late_changes_nothing(desk: Desk) -> None:
@@ -154,11 +144,11 @@ def test_an_old_label_that_comes_late_changes_nothing(desk: Desk) -> None:
 def test_what_looks_alike_is_a_pair_and_closes_when_one_is_rejected(desk: Desk) -> None:
     one, other = image(1, 0), image(2, 0b11)
     desk.accept(one, other)
-    assert state_of(desk, one, other) is PairState.REVIEW
+    assert desk.state_of(one, other) is PairState.REVIEW
     desk.reject(other)
-    assert state_of(desk, one, other) is None
+    assert desk.state_of(one, other) is None
     desk.bring_back(other)
-    assert state_of(desk, one, other) is PairState.REVIEW
+    assert desk.state_of(one, other) is PairState.REVIEW
     assert len([said for said in desk.said() if said.startswith("image.pair-judged")]) == 3
 
 
@@ -186,9 +176,9 @@ def test_photos_of_a_burst_stay_together_and_need_nobody(desk: Desk) -> None:
     row = [image(n, (1 << 2 * n) - 1, guest="ann", taken_at=AT + timedelta(seconds=40 * n)) for n in range(3)]
     stranger = image(3, 0b110000, guest="bob", taken_at=AT)
     desk.accept(*row, stranger)
-    assert [verdict_of(desk, made) for made in row[1:]] == [("burst", row[0].image_id, None)] * 2
-    assert state_of(desk, row[0], row[1]) is PairState.BURST
-    assert verdict_of(desk, stranger)[0] is DuplicateVerdict.UNIQUE
+    assert [desk.verdict_of(made) for made in row[1:]] == [("burst", row[0].image_id, None)] * 2
+    assert desk.state_of(row[0], row[1]) is PairState.BURST
+    assert desk.verdict_of(stranger)[0] is DuplicateVerdict.UNIQUE
 
 
 def test_vectors_propose_pairs_but_not_more_than_a_person_can_look_at(desk: Desk) -> None:
@@ -196,12 +186,12 @@ def test_vectors_propose_pairs_but_not_more_than_a_person_can_look_at(desk: Desk
     desk.accept(one, *others)
     offers = [(one, other, PairState.REVIEW, 0.5 + n / 100) for n, other in enumerate(others)]
     assert desk.propose(*offers) == REVIEW_PAIRS
-    assert state_of(desk, one, others[-1]) is PairState.REVIEW
-    assert state_of(desk, one, others[0]) is None
+    assert desk.state_of(one, others[-1]) is PairState.REVIEW
+    assert desk.state_of(one, others[0]) is None
     assert desk.propose((one, others[-1], PairState.AUTOMATIC, 0.99)) == 1
-    assert verdict_of(desk, others[-1]) == ("near", one.image_id, one.image_id)
+    assert desk.verdict_of(others[-1]) == ("near", one.image_id, one.image_id)
     desk.propose((one, others[-1], PairState.CLOSED, 0.3))
-    assert verdict_of(desk, others[-1])[0] is DuplicateVerdict.UNIQUE
+    assert desk.verdict_of(others[-1])[0] is DuplicateVerdict.UNIQUE
 
 
 def test_people_s_verdicts_are_told_with_what_was_measured(desk: Desk, engine: sa.Engine) -> None:

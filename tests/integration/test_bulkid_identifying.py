@@ -7,28 +7,25 @@ import hashlib
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 
 from contracts.commands import RequestIdentification
-from contracts.events import BulkCompleted, BulkIdentified, ModelExported, ModelTrained, SnapshotPacked
-from contracts.message import Message
+from contracts.events import BulkCompleted, BulkIdentified, ModelTrained
 from services.bulkid import store
 from services.bulkid.app import create_app
 from services.bulkid.domain.runs import PAGE_RESULTS, run_id_for
-from services.bulkid.handlers import BulkIdentifier, NotYetKnown
+from services.bulkid.handlers import NotYetKnown
 from services.bulkid.settings import BulkidSettings
 from services.bulkid.store import Run
 from services.runtime.child import ChildDied
-from services.runtime.database import Database
-from services.runtime.delivery import Delivery, Unprocessable
+from services.runtime.delivery import Unprocessable
 from services.runtime.envelope import decode
-from services.runtime.logs import get_log
 from services.runtime.objectstore import ObjectStore
+from tests.support.bulkid_room import Room
 from tests.support.colour_library import COLOURS, NOW, ColourLibrary
 from tests.support.model_services import model_service_settings
 from tests.support.probe import dead_letters, say, until
@@ -37,38 +34,11 @@ from tests.support.servers import Broker, Postgres, S3Server
 pytestmark = pytest.mark.integration
 
 
-class Room:
-    """Bulkid's handlers on the test's servers, without a broker."""
-
-    def __init__(self, settings: BulkidSettings) -> None:
-        self.settings = settings
-        self.database = Database(
-            settings.database_url.get_secret_value(), store.metadata, source="bulkid", owner="test"
-        )
-        identifier = BulkIdentifier(self.database, settings, get_log("bulkid"), asyncio.Lock())
-        self._handlers = {
-            SnapshotPacked: identifier.snapshot_packed,
-            ModelExported: identifier.model_exported,
-            ModelTrained: identifier.model_trained,
-            RequestIdentification: identifier.requested,
-        }
-
-    async def hear(self, message: Any) -> None:
-        delivery: Delivery[Any] = Delivery(message, "ANY", 1, 1, datetime.now(UTC), message.message_id())
-        await self._handlers[type(message)](delivery)
-
-    async def told(self) -> list[Message]:
-        table = store.metadata.tables["outbox"]
-        query = sa.select(table.c.subject, table.c.body).order_by(table.c.outbox_id)
-        rows = await self.database.read(lambda c: c.execute(query).all())
-        types = {kind.subject(): kind for kind in (BulkIdentified, BulkCompleted)}
-        return [types[row.subject].model_validate_json(row.body) for row in rows]
-
-
 @pytest.fixture
 async def room(weed: S3Server, tmp_path: Path) -> AsyncIterator[Room]:
     url = f"sqlite:///{tmp_path}/bulkid.sqlite"
-    made = Room(BulkidSettings(**model_service_settings("bulkid", weed, url, tmp_path / "work")))
+    settings = BulkidSettings(**model_service_settings("bulkid", weed, url, tmp_path / "work"))
+    made = Room(settings, (BulkIdentified, BulkCompleted), alone=True)
     yield made
     made.database.close()
 

@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,23 +18,20 @@ import numpy as np
 import psutil
 import pyarrow.parquet as pq
 import pytest
-import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from contracts.commands import RequestVectors
-from contracts.events import ModelExported, SnapshotPacked, VectorsComputed
-from contracts.message import Message
+from contracts.events import VectorsComputed
 from contracts.values import ObjectRef
 from services.bulkid import store
 from services.bulkid.app import create_app
-from services.bulkid.handlers import BulkIdentifier, NotYetKnown, VectorMaker
+from services.bulkid.handlers import NotYetKnown
 from services.bulkid.handlers import vectors as handler
 from services.bulkid.settings import BulkidSettings
-from services.runtime.database import Database
-from services.runtime.delivery import Delivery, Unprocessable
+from services.runtime.delivery import Unprocessable
 from services.runtime.envelope import decode
-from services.runtime.logs import get_log
 from services.runtime.objectstore import ObjectStore
+from tests.support.bulkid_room import Room
 from tests.support.colour_library import NOW, ColourLibrary
 from tests.support.model_services import model_service_settings
 from tests.support.probe import dead_letters, say, until
@@ -42,47 +39,16 @@ from tests.support.servers import Broker, Postgres, S3Server
 
 pytestmark = pytest.mark.integration
 
-TOLD = {kind.subject(): kind for kind in (VectorsComputed, RequestVectors)}
-
 
 def request_vectors(request_id: str = "vectors-1", **fields: Any) -> RequestVectors:
     return RequestVectors(request_id=request_id, by="ann", requested_at=NOW, **fields)
 
 
-class Room:
-    """Bulkid's handlers on the test's servers, without a broker; ``beside`` is another replica."""
-
-    def __init__(self, settings: BulkidSettings) -> None:
-        self.settings = settings
-        self.database = Database(
-            settings.database_url.get_secret_value(), store.metadata, source="bulkid", owner="test"
-        )
-        one_child, log = asyncio.Lock(), get_log("bulkid")
-        identifier = BulkIdentifier(self.database, settings, log, one_child)
-        self._handlers: dict[type[Message], Any] = {
-            SnapshotPacked: identifier.snapshot_packed,
-            ModelExported: identifier.model_exported,
-            RequestVectors: VectorMaker(self.database, settings, log, one_child).requested,
-        }
-
-    def beside(self) -> Room:
-        return Room(self.settings.model_copy(update={"work_dir": self.settings.work_dir.with_name("other")}))
-
-    async def hear(self, message: Any) -> None:
-        delivery: Delivery[Any] = Delivery(message, "ANY", 1, 1, datetime.now(UTC), message.message_id())
-        await self._handlers[type(message)](delivery)
-
-    async def told(self) -> list[Any]:
-        table = store.metadata.tables["outbox"]
-        query = sa.select(table.c.subject, table.c.body).order_by(table.c.outbox_id)
-        rows = await self.database.read(lambda c: c.execute(query).all())
-        return [TOLD[row.subject].model_validate_json(row.body) for row in rows if row.subject in TOLD]
-
-
 @pytest.fixture
 async def room(weed: S3Server, tmp_path: Path) -> AsyncIterator[Room]:
     url = f"sqlite:///{tmp_path}/bulkid.sqlite"
-    made = Room(BulkidSettings(**model_service_settings("bulkid", weed, url, tmp_path / "work")))
+    settings = BulkidSettings(**model_service_settings("bulkid", weed, url, tmp_path / "work"))
+    made = Room(settings, (VectorsComputed, RequestVectors))
     yield made
     made.database.close()
 

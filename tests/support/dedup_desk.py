@@ -11,13 +11,13 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from contracts.commands import ResolveDuplicate, UndoDuplicate
-from contracts.values import DuplicateVerdict, LabelKind, Orientation, PairState
+from contracts.values import DuplicateVerdict, LabelKind, PairState
 from services.dedup.domain.alike import Likeness, Limits
 from services.dedup.domain.groups import Judgement
 from services.dedup.judging import Judged, Judging, ProposedPair
 from services.dedup.resolving import Resolving
 from services.dedup.store import metadata
-from services.dedup.store.images import Arrival
+from services.dedup.store.images import Arrival, judgement_of
 from services.dedup.store.labels import LabelNews
 from services.dedup.store.tables import pair, verdict
 from services.runtime.database import Unit, make_engine
@@ -150,17 +150,17 @@ class Desk:
     def verdicts(self) -> dict[str, Judgement]:
         """As stored."""
         with self.engine.connect() as connection:
-            return {
-                row.image_id: Judgement(
-                    DuplicateVerdict(row.verdict),
-                    row.group_id,
-                    row.duplicate_of,
-                    row.distance_bits,
-                    Orientation(row.orientation),
-                    row.by,
-                )
-                for row in connection.execute(sa.select(verdict))
-            }
+            return {row.image_id: judgement_of(row) for row in connection.execute(sa.select(verdict))}
+
+    def verdict_of(self, arrival: Arrival) -> tuple[DuplicateVerdict, str, str | None]:
+        """Verdict, group and original of one image."""
+        found = self.verdicts()[arrival.image_id]
+        return found.verdict, found.group, found.duplicate_of
+
+    def state_of(self, one: Arrival, other: Arrival) -> PairState | None:
+        """Of the pair; None when there is none."""
+        key = (min(one.image_id, other.image_id), max(one.image_id, other.image_id))
+        return self.pairs().get(key, (None,))[0]
 
     def pairs(self) -> dict[tuple[str, str], tuple[PairState, bool]]:
         """State of every pair that is not closed, and whether it is listed."""

@@ -138,7 +138,7 @@ class VectorHouse:
             for one, other in pairs
         ]
         resolving = Resolving(self.judging)
-        await self.service.database.run(lambda unit: [resolving.resolve(unit, c, AT) for c in commands])
+        await self.service.database.run(lambda unit: [resolving.perform(unit, c, AT) for c in commands])
 
     def told(
         self, run: str, vectors: Mapping[int, NDArray[np.float32]], encoder: str = ENCODER, minute: int = 0

@@ -37,6 +37,7 @@ IMPORT_BREACHES = [
     ("services.dedup.domain.alike", "services.dedup.store"),
     ("services.dedup.store.tables", "services.dedup.handlers"),
     ("services.runtime.database", "services.dedup.settings"),
+    ("services.pictures.formats", "services.ingest.settings"),
     ("services.ingest.domain.letterbox", "keras"),
     ("services.runtime.child", "tensorflow"),
     ("services.evaluator.handlers", "keras"),

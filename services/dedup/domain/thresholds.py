@@ -121,11 +121,6 @@ def learn(detector: Detector, verdicts: Iterable[Verdict]) -> list[Threshold]:
     ]
 
 
-def default(detector: Detector) -> Threshold:
-    """What holds before anybody said anything: nothing is automatic."""
-    return learn(detector, ())[0]
-
-
 def applying(learnt: Sequence[Threshold], class_name: str | None) -> Threshold:
     """That of the class among what ``learn`` gave, or of all classes when it has none of its own."""
     return next((one for one in learnt[1:] if one.class_name == class_name), learnt[0])

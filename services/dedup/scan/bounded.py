@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
 import faulthandler
-import importlib
 import os
 import resource
 import signal
@@ -13,16 +11,15 @@ import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from PIL import Image
 
 from services.dedup.scan.decoding import MAX_PIXELS
+from services.pictures.reading import load_readers
+from services.runtime.child import die_with
 
-READERS = ("Avif", "Bmp", "Gif", "Jpeg", "Png", "Tiff", "WebP")
-"""Loaded ahead: asked for one it does not know, Pillow loads all forty and whatever they need."""
 NUMBER = struct.Struct("<I")
-PR_SET_PDEATHSIG = 1
 READ_BYTES = 4096
 
 
@@ -39,10 +36,7 @@ class Bounds(NamedTuple):
 
 def prepare() -> None:
     """Load what decoding needs, once, before processes are forked."""
-    Image.preinit()
-    readers: dict[str, Any] = {name: importlib.import_module(f"PIL.{name}ImagePlugin") for name in READERS}
-    readers["Avif"].DEFAULT_MAX_THREADS = 1  # the processes are what uses several processors
-    Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+    load_readers(MAX_PIXELS)
 
 
 def serve(work: Callable[[int], bytes], numbers: int, answers: int, parent: int, bounds: Bounds) -> None:
@@ -60,10 +54,8 @@ def serve(work: Callable[[int], bytes], numbers: int, answers: int, parent: int,
 
 
 def _limit(parent: int, bounds: Bounds) -> None:
+    die_with(parent)
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it died before the call
-            os._exit(1)
         pages = int(Path("/proc/self/statm").read_text("ascii").split()[0])
         allowed = pages * resource.getpagesize() + bounds.memory_bytes
         resource.setrlimit(resource.RLIMIT_AS, (allowed, allowed))

@@ -4,36 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import io
-import re
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageChops, UnidentifiedImageError
+from PIL import Image, ImageChops
 
 from services.dedup.scan.formats import NotAPicture, recognise
 from services.dedup.scan.png import grey_png
+from services.pictures.pixels import SIDEWAYS, UPRIGHT, NoAgreedRange, orientation, without_alpha
+from services.pictures.reading import load_heif_reader, printable
 
 MAX_PIXELS = 64_000_000
 """As ingest: above every common phone's 48 and 50 megapixels."""
 DRAFT_PX = 256
 """Large JPEGs are decoded at a fraction of their size, at least this on each side: at most 2 bits of 256
 change, and it takes a seventh of the time."""
-HIGH_BYTE = {"I;16": 1, "I;16L": 1, "I;16B": 0, "I;16N": 1}
 THUMBNAIL_PX = 200
 STRIP_ROWS = 256
-ORIENTATION_TAG = 0x0112
-UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-SIDEWAYS = frozenset((5, 6, 7, 8))
-ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
 
 class Picture(NamedTuple):
@@ -101,14 +89,16 @@ def _upright(data: bytes, draft: tuple[str | None, int] | None) -> tuple[Image.I
                 mode, side = draft
                 image.draft(mode, (side, side))
             image.load()
-            turn = _orientation(image)  # after load: PNG may carry its EXIF behind the pixels
+            turn = orientation(image)  # after load: PNG may carry its EXIF behind the pixels
             plain = _plain(image)
     except (NotAPicture, MemoryError):
         raise
+    except NoAgreedRange as error:
+        raise NotAPicture(str(error)) from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise NotAPicture(f"it has more than {MAX_PIXELS:,} pixels") from None
     except Exception as error:  # Pillow raises whatever a broken file leads it to
-        raise NotAPicture(f"the {name} data cannot be decoded: {_printable(error)}") from error
+        raise NotAPicture(f"the {name} data cannot be decoded: {printable(error)}") from error
     if turn not in UPRIGHT:
         return plain, (width, height)
     size = (height, width) if turn in SIDEWAYS else (width, height)
@@ -123,41 +113,17 @@ def _check_size(width: int, height: int) -> None:
 def _opened(data: bytes, name: str) -> Image.Image:
     if name == "HEIF":
         try:
-            import pi_heif  # noqa: PLC0415 - only a process that meets such a file loads it
+            load_heif_reader()
         except ImportError:
             raise NotAPicture("HEIC cannot be read here: install pi-heif") from None
-        pi_heif.register_heif_opener(thumbnails=False, decode_threads=1)
     return Image.open(io.BytesIO(data), formats=[name])
 
 
-def _orientation(image: Image.Image) -> int:
-    """EXIF orientation 1..8; a broken EXIF block is no reason to lose the picture, so it counts as 1."""
-    try:
-        value = image.getexif().get(ORIENTATION_TAG, 1)
-    except MemoryError:
-        raise
-    except Exception:  # noqa: BLE001 - the parser raises whatever the block leads it to
-        return 1
-    return value if value in UPRIGHT else 1
-
-
 def _plain(image: Image.Image) -> Image.Image:
-    """Mode L or RGB: alpha lies on black, 16-bit samples keep their high byte."""
-    if image.mode in HIGH_BYTE:  # Pillow's own conversion clips at 255
-        return Image.frombytes("L", image.size, image.tobytes()[HIGH_BYTE[image.mode] :: 2])
-    if image.mode in ("I", "F", "LAB"):
-        raise NotAPicture(f"pixels of mode {image.mode!r} have no agreed range; save them with 8 or 16 bits")
-    if image.has_transparency_data:
-        rgba = image.convert("RGBA")
-        rgb = rgba.convert("RGB")
-        rgb.paste((0, 0, 0), (0, 0, *rgb.size), ImageChops.invert(rgba.getchannel("A")))
-        return rgb
-    return image if image.mode == "L" else image.convert("RGB")
-
-
-def _printable(error: Exception) -> str:
-    """The error in one line, the same each time; it may quote bytes of the file."""
-    if isinstance(error, UnidentifiedImageError):
-        return "its header is damaged or cut short"
-    text = ADDRESS.sub("", str(error)).strip("\0 \n") or type(error).__name__
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    """Mode L or RGB: alpha lies on black, 16-bit samples keep their high byte; no profile is applied."""
+    plain, alpha = without_alpha(image)
+    if alpha is None:
+        return plain if plain.mode == "L" else plain.convert("RGB")
+    rgb = plain.convert("RGB")
+    rgb.paste((0, 0, 0), (0, 0, *rgb.size), ImageChops.invert(alpha))
+    return rgb

@@ -217,23 +217,25 @@ def _stored(row: sa.Row[Any]) -> StoredImage:
     if taken_at is not None and taken_at.tzinfo is None:
         taken_at = taken_at.replace(tzinfo=UTC)  # SQLite keeps no time zone
     moment = Moment(row.guest, row.visit, taken_at)
-    judgement = None
-    if row.revision is not None:
-        judgement = Judgement(
-            DuplicateVerdict(row.verdict),
-            row.group_id,
-            row.duplicate_of,
-            row.distance_bits,
-            Orientation(row.orientation),
-            row.by,
-        )
     return StoredImage(
         row.position,
         row.tier,
         Arrival(row.image_id, row.rank, made, moment, row.width_px, row.height_px, row.smoothness),
         row.removed,
         row.revision or 0,
-        judgement,
+        None if row.revision is None else judgement_of(row),
+    )
+
+
+def judgement_of(row: sa.Row[Any]) -> Judgement:
+    """What a row of the verdict table says."""
+    return Judgement(
+        DuplicateVerdict(row.verdict),
+        row.group_id,
+        row.duplicate_of,
+        row.distance_bits,
+        Orientation(row.orientation),
+        row.by,
     )
 
 

@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-import importlib
 import math
 import resource
 import warnings
 from collections.abc import Sequence
-from typing import Any
 
 from PIL import Image
 
 from contracts.values import RejectCode
 from services.ingest.domain.normalise import normalise
 from services.ingest.domain.picture import Normalised, PictureRules, Rejection
-
-READERS = ("Avif", "Bmp", "Gif", "Jpeg", "Png", "Tiff", "WebP")
-"""Loaded ahead: asked for one it does not know, Pillow loads all forty and whatever they need."""
+from services.pictures.reading import load_readers
 
 
 def limit(memory_bytes: int, max_pixels: int) -> None:
     """Bound this process before it sees any upload."""
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a crash must not write a picture to disk
-    Image.preinit()
-    readers: dict[str, Any] = {name: importlib.import_module(f"PIL.{name}ImagePlugin") for name in READERS}
-    readers["Avif"].DEFAULT_MAX_THREADS = 1  # the processes are what uses several processors
-    Image.MAX_IMAGE_PIXELS = max_pixels
+    load_readers(max_pixels)
     warnings.simplefilter("ignore")  # of damaged metadata; thousands of lines for one hostile file
     warnings.simplefilter("error", Image.DecompressionBombWarning)
 

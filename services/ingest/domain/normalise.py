@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import io
-import re
 import zlib
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from contracts.values import Box, RejectCode
 from services.ingest.domain.letterbox import content_box, fit
 from services.ingest.domain.picture import Normalised, PictureRules, Rejection
-from services.ingest.domain.pixels import SIDEWAYS, UPRIGHT, NoAgreedRange, orientation, pixel_digest, to_rgb
+from services.ingest.domain.pixels import pixel_digest, to_rgb
 from services.ingest.domain.quality.flags import flags, refusal
 from services.ingest.domain.quality.measures import measure
 from services.ingest.domain.recognise import recognise, webp_size
+from services.pictures.pixels import SIDEWAYS, UPRIGHT, NoAgreedRange, orientation
+from services.pictures.reading import load_heif_reader, printable
 
 DRAFT_MARGIN = 2  # a draft of at least twice the target leaves the final resize to Lanczos
 REDUCING_GAP = 3.0  # Pillow's documentation: from 3.0 on no visible difference to the full filter
@@ -28,7 +29,7 @@ THUMBNAIL_MARGIN = 1.5
 """A thumbnail is made of the resized picture when that is so much larger: a third of the time."""
 SEVERAL_FRAMES = frozenset(("GIF", "PNG", "WEBP", "TIFF", "AVIF", "HEIF"))
 """Not JPEG: what a camera adds there (MPO) is a preview or a depth map of the same picture."""
-ADDRESS = re.compile(r" at 0x[0-9a-f]+")
+REASON_CHARACTERS = 500
 
 
 def normalise(data: bytes, rules: PictureRules) -> Normalised | Rejection:
@@ -50,7 +51,8 @@ def normalise(data: bytes, rules: PictureRules) -> Normalised | Rejection:
     except MemoryError:
         raise
     except Exception as error:  # noqa: BLE001 - Pillow raises whatever a broken file leads it to
-        return Rejection(RejectCode.DAMAGED, f"the {name} data cannot be decoded: {_printable(error)}")
+        reason = printable(error)[:REASON_CHARACTERS]
+        return Rejection(RejectCode.DAMAGED, f"the {name} data cannot be decoded: {reason}")
 
 
 def _decoded(data: bytes, name: str, rules: PictureRules) -> Normalised | Rejection:
@@ -58,7 +60,7 @@ def _decoded(data: bytes, name: str, rules: PictureRules) -> Normalised | Reject
     if size is not None and _too_many(size, rules):
         return _refusal(size, rules)
     if name == "HEIF":
-        _register_heif()
+        load_heif_reader()
     with Image.open(io.BytesIO(data), formats=[name]) as image:
         size = image.size
         if _too_many(size, rules):
@@ -94,13 +96,6 @@ def _decoded(data: bytes, name: str, rules: PictureRules) -> Normalised | Reject
     )
 
 
-def _register_heif() -> None:
-    # Here, so that only a process that decodes ever loads it; decoding only, without an encoder.
-    import pi_heif
-
-    pi_heif.register_heif_opener(thumbnails=False, decode_threads=1)
-
-
 def _has_more_frames(image: Image.Image) -> bool:
     """Whether there is a second one; the first is good even if what follows it is broken."""
     try:
@@ -109,14 +104,6 @@ def _has_more_frames(image: Image.Image) -> bool:
         raise
     except Exception:  # noqa: BLE001 - a reader raises whatever the next frame leads it to
         return False
-
-
-def _printable(error: Exception) -> str:
-    """The error in one line, the same each time; it may quote bytes of the file."""
-    if isinstance(error, UnidentifiedImageError):
-        return "its header is damaged or cut short"
-    text = ADDRESS.sub("", str(error)).strip("\0 \n") or type(error).__name__
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)[:500]
 
 
 def _too_many(size: tuple[int, int], rules: PictureRules) -> bool:

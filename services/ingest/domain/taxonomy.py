@@ -49,10 +49,30 @@ def _check_merge(now: Classes, change: Merge, names: set[str]) -> None:
             409,
             f"{into!r} is a sub-class already; make it a member too, or choose another name for the class",
         )
+    _check_whole(now, then, into)
     if all(now.class_of(name) == then.class_of(name) for name in {*names, *change.members}):
         raise ActionRefused(
             409, f"merging {', '.join(map(repr, change.members))} into {into!r} changes nothing"
         )
+
+
+def _check_whole(now: Classes, then: Classes, into: str) -> None:
+    """A member may cover a merged class by its name alone: labels called so would go, the others stay."""
+    for name in sorted(then.merged):
+        if _is_torn(then, name) and not _is_torn(now, name):
+            remedy = (
+                "choose another name" if name == into else f"make {name!r} a member too, or split it first"
+            )
+            raise ActionRefused(
+                409,
+                f"images labelled {name!r} would be trained as {then.class_of(name)!r}, and the others of "
+                f"that merged class as {then.outermost(name)!r}; {remedy}",
+            )
+
+
+def _is_torn(classes: Classes, name: str) -> bool:
+    """Whether a label that is called like the merged class ``name`` is trained as another one."""
+    return name in classes.merged and classes.class_of(name) != classes.outermost(name)
 
 
 def split(taxonomy: Taxonomy, class_name: str) -> Split:
@@ -76,7 +96,8 @@ def rename(taxonomy: Taxonomy, labels: Collection[str], old: str, new: str) -> R
     """Another name for ``old`` and all below it.
 
     Raises:
-        ActionRefused: nothing is called ``old``, or something else is or was called ``new``.
+        ActionRefused: nothing is called ``old``, something else is or was called ``new``, or an image
+            would be trained as another class.
     """
     check_path(old)
     check_path(new)
@@ -103,7 +124,23 @@ def rename(taxonomy: Taxonomy, labels: Collection[str], old: str, new: str) -> R
             409, f"{former!r} is a former name of {taxonomy.todays_label(former)!r}; choose another name"
         )
     check_length(renamed(name, today, new) for name in moving)
-    return Rename(old=today, new=new)
+    change = Rename(old=today, new=new)
+    _check_same_classes(now, change, moving)
+    return change
+
+
+def _check_same_classes(now: Classes, change: Rename, moving: Collection[str]) -> None:
+    """A new name may lie outside what a merge covers, or inside: images would change their class unseen."""
+    then = now.after(change)
+    for name in sorted(moving):
+        before = now.class_of(name)
+        after = then.class_of(renamed(name, change.old, change.new))
+        if after != renamed(before, change.old, change.new):
+            raise ActionRefused(
+                409,
+                f"{name!r} is trained as {before!r}, and under its new name would be as {after!r}; "
+                "choose a name that stays in its class, or split the merged class first",
+            )
 
 
 def inverse(taxonomy: Taxonomy, version: int) -> Change:

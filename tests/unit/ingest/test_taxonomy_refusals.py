@@ -90,6 +90,25 @@ def test_a_rename_needs_something_to_rename_and_a_name_that_is_free() -> None:
     assert "would have 201 characters" in renaming(Taxonomy(), "flamingo", "x" * 192)
 
 
+def test_a_rename_into_or_out_of_a_merged_class_is_refused() -> None:
+    birds = taxonomy_of(Merge(into="flyer", members=("bird",)))
+    assert "'bird/owl' is trained as 'flyer', and under its new name would be as 'owl'" in renaming(
+        birds, "bird/owl", "owl"
+    )
+    assert "would be as 'flyer'" in renaming(birds, "chimp", "bird/chimp")
+    assert judge.rename(birds, LABELS, "bird/owl", "bird/eagle") == Rename(old="bird/owl", new="bird/eagle")
+    assert judge.rename(birds, LABELS, "flyer", "winged") == Rename(old="flyer", new="winged")
+
+
+def test_a_merge_that_would_tear_a_merged_class_apart_is_refused() -> None:
+    below = taxonomy_of(Merge(into="bird/water", members=("flamingo",)))
+    status, why = refused(judge.merge, below, LABELS, "flyer", ["bird"])
+    assert (status, "make 'bird/water' a member too" in why) == (409, True)
+    assert judge.merge(below, LABELS, "flyer", ["bird", "bird/water"]).into == "flyer"
+    flyers = taxonomy_of(Merge(into="flyer", members=("bird",)))
+    assert "choose another name" in refused(judge.merge, flyers, LABELS, "bird/water", ["flamingo"])[1]
+
+
 def test_a_former_name_goes_back_only_to_what_had_it() -> None:
     was_duck = taxonomy_of(Rename(old="duck", new="gorilla"))
     assert renaming(was_duck, "chimp", "duck") == "'duck' is a former name of 'gorilla'; choose another name"
