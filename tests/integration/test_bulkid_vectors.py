@@ -246,7 +246,8 @@ async def test_switched_on_a_snapshot_and_an_export_set_off_runs_of_their_own(
     await room.hear(packed)
     await room.hear(exported)
     assert await room.told() == []  # off
-    on = Room(room.settings.model_copy(update={"similarity_vectors": True}))
+    switched_on = room.settings.model_copy(update={"similarity_vectors": True})
+    on = Room(switched_on, (VectorsComputed, RequestVectors))
     try:
         for message in (packed, packed, exported, exported):
             await on.hear(message)
