@@ -5,9 +5,10 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.menagerie-setup
 PYTEST := $(BIN)/python -m pytest
 ARGS   ?=
+ROOMS  := tests/unit tests/contracts tests/component tests/integration
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-e2e test-browser test-faults bench lint format types docs lock clean
+.PHONY: help setup demo test test-models test-e2e test-browser test-faults bench lint format types docs lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | \
@@ -29,7 +30,10 @@ demo: $(STAMP) ## Run the whole chain on real images; ARGS="--exit" ends it, ARG
 	$(BIN)/menagerie demo $(ARGS)
 
 test: $(STAMP) ## Unit, contract, component and integration tests, on real servers
-	$(PYTEST) tests/unit tests/contracts tests/component tests/integration -n 2 --dist worksteal $(ARGS)
+	$(PYTEST) $(ROOMS) -m "not models" -n 2 --dist worksteal $(ARGS)
+
+test-models: $(STAMP) ## Those of them that train or run networks (minutes)
+	$(PYTEST) $(ROOMS) -m models -n 2 --dist worksteal $(ARGS)
 
 test-e2e: $(STAMP) ## The chain end to end (minutes)
 	$(PYTEST) tests/e2e $(ARGS)

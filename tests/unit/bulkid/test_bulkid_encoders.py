@@ -20,6 +20,8 @@ from services.networks import build as networks
 from services.networks.lite0_weights import pretrained_weights
 from services.runtime.model_archive import ModelRefused
 
+pytestmark = pytest.mark.models
+
 SIDE_PX = 299
 
 TORCH = (

@@ -17,6 +17,8 @@ from services.networks import applications, archive
 from services.networks.build import FEATURES_LAYER, NetworkRefused, build
 from services.networks.pixels import BATCH_NORM_MOMENTUM
 
+pytestmark = pytest.mark.models
+
 SIDE_PX = 32
 
 

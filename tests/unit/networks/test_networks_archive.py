@@ -15,6 +15,8 @@ from services.networks import archive
 from services.networks.build import build
 from services.runtime.model_archive import ModelRefused
 
+pytestmark = pytest.mark.models
+
 SIDE_PX = 8
 
 

@@ -13,6 +13,8 @@ from services.networks import archive, small_cnn
 from services.networks.build import FEATURES_LAYER, NAMES, SCORES_LAYER, NetworkRefused, build, replace_output
 from services.networks.names import DROPOUT_LAYER
 
+pytestmark = pytest.mark.models
+
 SIDE_PX = 8
 
 

@@ -8,6 +8,8 @@ import pytest
 
 from services.networks.build import FEATURES_LAYER, NetworkRefused, build
 
+pytestmark = pytest.mark.models
+
 PARAMETERS = 42_679_816
 """That train, at 1,000 classes."""
 

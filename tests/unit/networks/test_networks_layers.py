@@ -11,6 +11,8 @@ from contracts.training import LearningRates
 from services.networks.build import build
 from services.networks.layers import freeze_batch_norms, hold_still, let_learn, rates_of
 
+pytestmark = pytest.mark.models
+
 SIDE_PX = 8
 
 

@@ -12,6 +12,8 @@ from services.networks import efficientnet_lite0, lite0_weights
 from services.networks.build import FEATURES_LAYER, NetworkRefused, build
 from tests.benchmarks.lite0_reference import pictures
 
+pytestmark = pytest.mark.models
+
 REFERENCE = Path(__file__).with_name("lite0_reference.npz")
 """Of torch, by tests/benchmarks/lite0_reference.py."""
 

@@ -14,6 +14,8 @@ import pytest
 from services.networks import lite0_weights as weights
 from services.networks.lite0_weights import MAGIC, VERSION, WeightsRefused, pretrained_weights, read_weights
 
+pytestmark = pytest.mark.models
+
 HEAD = b"".join(pickle.dumps(value, 2) for value in (MAGIC, VERSION, {"little_endian": True}))
 
 
