@@ -302,7 +302,10 @@ class RequestCompression(Message):
 
 
 class RequestEvaluation(Message):
-    """Score a registered model again. Heard by evaluator."""
+    """Score a registered model again. Heard by evaluator.
+
+    With ``taxonomy_version`` or ``dataset_of`` the answer is model.rescored, which changes no gate.
+    """
 
     name = "model.evaluate-requested"
     key_fields = ("request_id",)
@@ -311,6 +314,80 @@ class RequestEvaluation(Message):
     model_version: ModelVersion
     by: PersonName
     requested_at: UtcDatetime
+    taxonomy_version: Annotated[int, Field(ge=0)] | None = None
+    """Measure by the classes of that version; the model's own when absent."""
+    dataset_of: ModelVersion | None = None
+    """Score the images of that model's data set; its own when absent."""
+
+
+class RequestComparison(Message):
+    """Compare two models on the same images. Heard by evaluator."""
+
+    name = "model.compare-requested"
+    key_fields = ("request_id",)
+
+    request_id: RequestId
+    model_a: ModelVersion
+    """The one to be measured against, such as the model in production."""
+    model_b: ModelVersion
+    dataset_of: ModelVersion | None = None
+    """The images: of that model's data set; ``model_b``'s when absent."""
+    taxonomy_version: Annotated[int, Field(ge=0)] | None = None
+    """The classes: of that version of the taxonomy; that of the data set's snapshot when absent."""
+    by: PersonName
+    requested_at: UtcDatetime
+
+    @model_validator(mode="after")
+    def _names_two_models(self) -> Self:
+        if self.model_a == self.model_b:
+            raise ValueError("model_a and model_b must be two models")
+        return self
+
+
+class SetConfused(Message):
+    """Say what mixing up two classes costs, 0..1, or (``weight`` None) that it costs as any mistake, 1.
+
+    Heard by evaluator; the table of confused pairs gets a new version.
+    """
+
+    name = "class.set-confused"
+    key_fields = ("request_id",)
+
+    request_id: RequestId
+    one: ClassName
+    other: ClassName
+    weight: Annotated[float, Field(ge=0.0, le=1.0)] | None
+    by: PersonName
+    reason: Reason | None = None
+    requested_at: UtcDatetime
+
+
+class RequestReview(Message):
+    """Send a round of images to double-check, those with the most doubtful labels first. Heard by evaluator.
+
+    Of one class with ``class_name``, of the pair of both with ``confused_with``; the images of the model's
+    newest scoring, and only those on ``sets`` when it is given.
+    """
+
+    name = "model.review-requested"
+    key_fields = ("request_id",)
+
+    request_id: RequestId
+    model_version: ModelVersion
+    class_name: ClassName | None = None
+    confused_with: ClassName | None = None
+    sets: Annotated[tuple[BenchmarkName, ...], Field(max_length=20)] = ()
+    limit: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    """At most so many; absent: 100, or all of a class or a pair."""
+    by: PersonName
+    reason: Reason | None = None
+    requested_at: UtcDatetime
+
+    @model_validator(mode="after")
+    def _names_a_pair(self) -> Self:
+        if self.confused_with is not None and self.class_name in {None, self.confused_with}:
+            raise ValueError("confused_with goes with another class_name")
+        return self
 
 
 class RequestExport(Message):

@@ -521,6 +521,114 @@ class ModelScored(Message):
     scores: ObjectRef
     throw_away: bool = False
     scored_at: UtcDatetime
+    queue: ObjectRef | None = None
+    """The labelled images as Parquet, most doubtful label first, with examples to compare them with."""
+
+
+class ScoringProgressed(Message):
+    """So many images of a scoring are scored and kept: a crash costs none of them."""
+
+    name = "model.scoring-progressed"
+    key_fields = ("model_version", "request_id", "scored")
+
+    request_id: str
+    model_version: ModelVersion
+    images: Count
+    scored: Count
+    images_per_s: float
+    eta_s: float
+    progressed_at: UtcDatetime
+
+
+class ModelRescored(Message):
+    """A model was measured by the classes of another taxonomy version, or on another data set.
+
+    The verdict informs: only that of model.scored is the model's.
+    """
+
+    name = "model.rescored"
+    key_fields = ("model_version", "request_id")
+
+    request_id: str
+    model_version: ModelVersion
+    dataset_of: ModelVersion
+    taxonomy_version: Count
+    classes: tuple[str, ...]
+    """Columns of ``scores``."""
+    unknown_classes: tuple[str, ...] = ()
+    """Classes of the images that the model does not know: every answer to these images is wrong."""
+    undivided_classes: tuple[str, ...] = ()
+    """Classes of the model that the version divides; no image shows them, so answers with them are wrong."""
+    threshold: Confidence
+    sets: tuple[SetScore, ...]
+    gate: Gate
+    report: ObjectRef
+    scores: ObjectRef
+    scored_at: UtcDatetime
+
+
+class ComparedSet(Value):
+    """Answers of models a and b to the images of one set; the four counts add up to ``images``."""
+
+    name: str
+    images: Count
+    both_right: Count
+    fixed: Count
+    """Only b is right."""
+    broken: Count
+    """Only a is right."""
+    both_wrong: Count
+
+
+class ModelsCompared(Message):
+    """What model b fixes and breaks of model a's answers, on images that neither has learned from.
+
+    ``p_value`` is of McNemar's exact test: how likely so uneven a split of ``fixed`` and ``broken`` is if
+    the models are equally good.
+    """
+
+    name = "model.compared"
+    key_fields = ("request_id",)
+
+    request_id: str
+    model_a: ModelVersion
+    model_b: ModelVersion
+    dataset_of: ModelVersion
+    taxonomy_version: Count
+    images: Count
+    both_right: Count
+    fixed: Count
+    broken: Count
+    both_wrong: Count
+    accuracy_a: Share | None = None
+    accuracy_b: Share | None = None
+    p_value: Share
+    learned_from: Count
+    """Images left out of the counts: one of the models, or an ancestor of it, has learned from them."""
+    nobodys: Count
+    """Images left out of the counts: they show no class that either model knows."""
+    sets: tuple[ComparedSet, ...]
+    report: ObjectRef
+    """Parquet, image by image, with those left out."""
+    summary: ObjectRef
+    """JSON, with the classes that gain and lose most."""
+    compared_at: UtcDatetime
+
+
+class ConfusedPairsChanged(Message):
+    """The table of commonly confused pairs has a new version; ``weight`` None took the pair off it."""
+
+    name = "library.confused-pairs-changed"
+    key_fields = ("version",)
+
+    version: Annotated[int, Field(ge=1)]
+    one: str
+    other: str
+    weight: Share | None
+    previous_weight: Share | None = None
+    by: PersonName
+    reason: Reason | None = None
+    changed_at: UtcDatetime
 
 
 class ModelExported(Message):

@@ -116,7 +116,18 @@ CONSUMERS = (
         "MODELS",
         ("model.scored", "model.export-requested", "model.compress-requested"),
     ),
-    Consumer("evaluator-models", "evaluator", "MODELS", ("model.trained", "model.evaluate-requested")),
+    Consumer(
+        "evaluator-library", "evaluator", "LIBRARY", ("library.snapshot-packed", "library.taxonomy-changed")
+    ),
+    Consumer(
+        "evaluator-models",
+        "evaluator",
+        "MODELS",
+        ("model.trained", "model.evaluate-requested", "model.compare-requested"),
+    ),
+    Consumer("evaluator-reviews", "evaluator", "MODELS", ("model.review-requested",)),
+    Consumer("evaluator-verdicts", "evaluator", "IMAGES", ("image.double-checked",), batch=128),
+    Consumer("evaluator-confusions", "evaluator", "LIBRARY", ("class.set-confused",)),
     Consumer("bulkid-snapshots", "bulkid", "LIBRARY", ("library.snapshot-packed",)),
     # Exported models, and those of throw-away runs, which never are.
     Consumer("bulkid-models", "bulkid", "MODELS", ("model.exported", "model.trained")),
@@ -223,7 +234,15 @@ PUBLISHES: dict[str, tuple[str, ...]] = {
         "model.exported",
         "model.compressed",
     ),
-    "evaluator": ("model.scored",),
+    "evaluator": (
+        "model.scored",
+        "model.rescored",
+        "model.scoring-progressed",
+        "model.compared",
+        "label.double-check",
+        "library.confused-pairs-changed",
+        "model.review-requested",
+    ),
     "bulkid": ("bulk.identified", "bulk.vectors-computed", "bulk.vectors-requested", "bulk.completed"),
     "reporter": (),
     "ops": (
@@ -238,6 +257,7 @@ PUBLISHES: dict[str, tuple[str, ...]] = {
         "class.split",
         "class.rename",
         "class.undo",
+        "class.set-confused",
         "duplicate.resolve",
         "duplicate.undo",
         "library.reconcile-requested",
@@ -246,6 +266,8 @@ PUBLISHES: dict[str, tuple[str, ...]] = {
         "train.cancel-requested",
         "train.search-requested",
         "model.evaluate-requested",
+        "model.review-requested",
+        "model.compare-requested",
         "model.export-requested",
         "model.compress-requested",
         "bulk.identify-requested",

@@ -1,7 +1,12 @@
-"""Files of one evaluation, bucket reports, ``models/<version>/<request_id>/``."""
+"""Files of one evaluation or comparison, bucket reports; each is named by its content.
+
+Another replica that did the same work, or the same one again after a crash, writes the same files or, where
+a processor adds up in another order, others beside them: what was told of is never written over.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,24 +18,40 @@ import pyarrow.parquet as pq
 from contracts.manifests import Buckets
 from contracts.values import ObjectRef
 from services.evaluator.domain.answers import Answers
+from services.evaluator.domain.comparison import ComparedImage
 from services.runtime.objectstore import ObjectStore
 
 SCORES_FILE = "scores.npy"
-"""Float32 N x C as NumPy writes it, to be memory-mapped; row i belongs to row i of the results."""
+"""N x C as NumPy writes it, to be memory-mapped; row i belongs to row i of the results."""
 RESULTS_FILE = "results.parquet"
 REPORT_FILE = "report.json"
+COMPARISON_FILE = "comparison.parquet"
+SUMMARY_FILE = "summary.json"
+PARQUET = "application/vnd.apache.parquet"
 
 
 class Artefacts:
-    """Writes the files of one evaluation; writing again replaces them by the same."""
+    """Writes files below ``models/<version>/<request_id>/`` or ``comparisons/<request_id>/``."""
 
-    def __init__(self, store: ObjectStore, model_version: str, request_id: str) -> None:
+    def __init__(self, store: ObjectStore, prefix: str) -> None:
         self._store = store
-        self._prefix = f"models/{model_version}/{request_id}"
+        self._prefix = prefix
+
+    @classmethod
+    def of_evaluation(cls, store: ObjectStore, model_version: str, request_id: str) -> Artefacts:
+        """Of one scoring of a model."""
+        return cls(store, f"models/{model_version}/{request_id}")
+
+    @classmethod
+    def of_comparison(cls, store: ObjectStore, request_id: str) -> Artefacts:
+        """Of one comparison."""
+        return cls(store, f"comparisons/{request_id}")
 
     def put_scores(self, path: Path) -> ObjectRef:
-        """The score matrix."""
-        return self._store.put_file(Buckets.REPORTS, f"{self._prefix}/{SCORES_FILE}", path)
+        """The score matrix, part by part from the disk."""
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return self._store.put_file(Buckets.REPORTS, self._key(SCORES_FILE, digest), path)
 
     def put_results(
         self, image_ids: Sequence[str], sets: Sequence[str], answers: Answers, classes: Sequence[str]
@@ -46,14 +67,46 @@ class Artefacts:
             "confidence": pa.array(answers.confidence),
             "p_truth": pa.array(answers.p_truth, from_pandas=True),  # NaN becomes null
         })  # fmt: skip
-        sink = pa.BufferOutputStream()
-        pq.write_table(table, sink, compression="zstd")
-        return self._store.put(
-            Buckets.REPORTS, f"{self._prefix}/{RESULTS_FILE}", sink.getvalue().to_pybytes(),
-            "application/vnd.apache.parquet",
-        )  # fmt: skip
+        return self._put(RESULTS_FILE, _parquet(table), PARQUET)
 
     def put_report(self, document: dict[str, Any]) -> ObjectRef:
         """The figures, as JSON that any reader parses (no NaN)."""
-        data = json.dumps(document, ensure_ascii=False, allow_nan=False, sort_keys=True).encode()
-        return self._store.put(Buckets.REPORTS, f"{self._prefix}/{REPORT_FILE}", data, "application/json")
+        return self._put(REPORT_FILE, _json(document), "application/json")
+
+    def put_comparison(self, images: Sequence[ComparedImage]) -> ObjectRef:
+        """One row per image: what each model said, what changed, and whether it counts."""
+        table = pa.table({
+            "image_id": pa.array([image.image_id for image in images], pa.string()),
+            "set": pa.array([image.set_name for image in images], pa.string()),
+            "truth": pa.array([image.truth for image in images], pa.string()),
+            "a_predicted": pa.array([image.a.predicted for image in images], pa.string()),
+            "a_confidence": pa.array([image.a.confidence for image in images], pa.float64()),
+            "b_predicted": pa.array([image.b.predicted for image in images], pa.string()),
+            "b_confidence": pa.array([image.b.confidence for image in images], pa.float64()),
+            "change": pa.array([image.change.value for image in images], pa.string()),
+            "counted": pa.array([image.counted for image in images], pa.bool_()),
+            "learned_by": pa.array([image.learned_by for image in images], pa.string()),
+        })  # fmt: skip
+        return self._put(COMPARISON_FILE, _parquet(table), PARQUET)
+
+    def put_summary(self, document: dict[str, Any]) -> ObjectRef:
+        """The counts of a comparison."""
+        return self._put(SUMMARY_FILE, _json(document), "application/json")
+
+    def _put(self, name: str, data: bytes, content_type: str) -> ObjectRef:
+        key = self._key(name, hashlib.sha256(data).hexdigest())
+        return self._store.put(Buckets.REPORTS, key, data, content_type)
+
+    def _key(self, name: str, digest: str) -> str:
+        return f"{self._prefix}/{digest[:12]}-{name}"
+
+
+def _json(document: dict[str, Any]) -> bytes:
+    return json.dumps(document, ensure_ascii=False, allow_nan=False, sort_keys=True).encode()
+
+
+def _parquet(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    data: bytes = sink.getvalue().to_pybytes()
+    return data

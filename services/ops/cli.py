@@ -17,7 +17,9 @@ from services.ops.clients.errors import OpsError
 from services.ops.commands import (
     benchmarks,
     classes,
+    compare,
     compress,
+    confused_pairs,
     datasets,
     dead_letters,
     dedup,
@@ -29,6 +31,7 @@ from services.ops.commands import (
     library,
     models,
     rebuild,
+    review_queue,
     search,
     snapshots,
     stack,
@@ -86,6 +89,7 @@ def build() -> typer.Typer:
             search.search_report,
             models.models,
             models.evaluate,
+            compare.compare,
             models.export,
             compress.compress,
             exports.download_model,
@@ -100,6 +104,8 @@ def build() -> typer.Typer:
             app.command(name=name, rich_help_panel=panel)(command)
     app.add_typer(_benchmark(), name="benchmark", rich_help_panel="Labels")
     app.add_typer(_taxonomy(), name="taxonomy", rich_help_panel="Labels")
+    app.add_typer(review_queue.group(), name="review-queue", rich_help_panel="Labels")
+    app.add_typer(confused_pairs.group(), name="confused-pairs", rich_help_panel="Models")
     app.add_typer(dedup.group(), name="dedup", rich_help_panel="Library")
     app.add_typer(datasets.group(), name="dataset", rich_help_panel="Models")
     app.add_typer(_dead_letters(), name="dead-letters", rich_help_panel="Repair")

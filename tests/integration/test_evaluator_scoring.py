@@ -10,56 +10,29 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-import sqlalchemy as sa
 
-from contracts.commands import RequestEvaluation
 from contracts.events import ModelScored, ModelTrained
-from contracts.message import Message
 from services.evaluator import store
 from services.evaluator.app import create_app
-from services.evaluator.handlers import Evaluator
 from services.evaluator.settings import EvaluatorSettings
 from services.runtime.child import ChildDied
-from services.runtime.database import Database
-from services.runtime.delivery import Delivery, Unprocessable
+from services.runtime.delivery import Unprocessable
 from services.runtime.envelope import decode
-from services.runtime.logs import get_log
 from services.runtime.objectstore import ObjectStore
 from tests.support.colour_library import NOW, ColourLibrary
 from tests.support.colour_model import colour_model, colour_scores
+from tests.support.evaluator_house import Room, evaluation_of
 from tests.support.model_services import model_service_settings
 from tests.support.probe import dead_letters, say, until
 from tests.support.servers import Broker, Postgres, S3Server
 
-pytestmark = pytest.mark.integration
-
-
-class Room:
-    """The evaluator's handlers on the test's servers, without a broker."""
-
-    def __init__(self, settings: EvaluatorSettings) -> None:
-        self.settings = settings
-        self.database = Database(
-            settings.database_url.get_secret_value(), store.metadata, source="evaluator", owner="test"
-        )
-        self._evaluator = Evaluator(self.database, settings, get_log("evaluator"))
-
-    async def hear(self, message: Message) -> None:
-        await self._evaluator.handle(
-            Delivery(message, "MODELS", 1, 1, datetime.now(UTC), message.message_id())
-        )
-
-    async def told(self) -> list[ModelScored]:
-        table = store.metadata.tables["outbox"]
-        bodies = await self.database.read(lambda c: list(c.execute(sa.select(table.c.body)).scalars()))
-        return [ModelScored.model_validate_json(body) for body in bodies]
+pytestmark = [pytest.mark.integration, pytest.mark.models]
 
 
 @pytest.fixture
@@ -79,10 +52,6 @@ def object_store(weed: S3Server) -> ObjectStore:
 @pytest.fixture
 def library(object_store: ObjectStore, request: pytest.FixtureRequest) -> ColourLibrary:
     return ColourLibrary(object_store, hashlib.sha256(request.node.nodeid.encode()).hexdigest()[:20])
-
-
-def request_for(version: str, request_id: str = "again-0001") -> RequestEvaluation:
-    return RequestEvaluation(request_id=request_id, model_version=version, by="ann", requested_at=NOW)
 
 
 async def read(object_store: ObjectStore, scored: ModelScored) -> tuple[Any, dict[str, Any], np.ndarray]:
@@ -107,10 +76,10 @@ async def test_a_trained_model_is_scored_on_every_image_and_told_once_and_again_
 
     await room.hear(trained)
     await room.hear(trained)  # redelivery
-    await room.hear(request_for("001"))
-    await room.hear(request_for("001"))
+    await room.hear(evaluation_of("001"))
+    await room.hear(evaluation_of("001"))
 
-    scored, again = await room.told()
+    scored, again = await room.told(ModelScored)
     assert (again.model_version, again.request_id, again.sets) == ("001", "again-0001", scored.sets)
     assert (scored.model_version, scored.request_id) == ("001", trained.run_id)
     sets = {one.name: one for one in scored.sets}
@@ -146,14 +115,14 @@ async def test_a_trained_model_is_scored_on_every_image_and_told_once_and_again_
     assert difficult["most_confused"] == [
         {"truth": "red", "predicted": "green", "images": 1, "share_of_truth": pytest.approx(1 / 6)}
     ]
-    assert not list(room.settings.work_dir.iterdir())
+    assert not list(room.settings.work_dir.glob("*"))
 
 
 async def test_a_version_that_was_never_trained_is_unprocessable_with_a_sentence(room: Room) -> None:
     with pytest.raises(
         Unprocessable, match="model 404 was never trained here; the newest models are: none yet"
     ):
-        await room.hear(request_for("404"))
+        await room.hear(evaluation_of("404"))
 
 
 def lambda_archive() -> bytes:
@@ -181,7 +150,7 @@ def lambda_archive() -> bytes:
     [
         ({"model": lambda_archive}, "has a Lambda, which runs bytecode"),
         ({"model": lambda: b"no archive"}, "no readable .keras archive"),
-        ({"image_size_px": 16}, r"maps \(None, 8, 8, 3\)"),
+        ({"image_size_px": 16}, r"takes \(None, 8, 8, 3\)"),
         ({"classes": ("red", "green")}, "the model has 2 classes"),
     ],
 )
@@ -194,9 +163,9 @@ async def test_a_model_that_cannot_be_used_is_unprocessable_and_stays_known(
     )
     with pytest.raises(Unprocessable, match=sentence):
         await room.hear(trained)
-    assert await room.told() == []
+    assert await room.told(ModelScored) == []
     assert await room.database.read(lambda c: store.find_model(c, "001")) == trained
-    assert not list(room.settings.work_dir.iterdir())
+    assert not list(room.settings.work_dir.glob("*"))
 
 
 async def test_a_missing_object_is_a_fault_to_be_tried_again(room: Room, library: ColourLibrary) -> None:
@@ -205,7 +174,7 @@ async def test_a_missing_object_is_a_fault_to_be_tried_again(room: Room, library
     gone = trained.dataset.model_copy(update={"key": f"{library.name}/gone.parquet"})
     with pytest.raises(ChildDied, match=r"ObjectMissing: snapshots/.*/gone\.parquet"):
         await room.hear(trained.model_copy(update={"dataset": gone}))
-    assert await room.told() == []
+    assert await room.told(ModelScored) == []
 
 
 async def test_a_data_set_without_any_image_is_unprocessable(room: Room, library: ColourLibrary) -> None:
@@ -226,7 +195,7 @@ async def test_the_service_hears_scores_and_tells_and_puts_an_unknown_version_as
     js = client.jetstream(timeout=15)
     await service.start()
     try:
-        await say(js, request_for("404"), trained)
+        await say(js, evaluation_of("404"), trained)
 
         async def told() -> bool:
             return (await js.stream_info("MODELS")).state.messages == 3
@@ -260,7 +229,7 @@ async def test_two_deliveries_at_the_same_time_tell_once(room: Room, library: Co
     )
     told = [await room.database.run(lambda unit: store.record_scoring(unit, scored)) for _ in range(2)]
     assert told == [True, False]
-    assert len(await room.told()) == 1
+    assert len(await room.told(ModelScored)) == 1
 
 
 def test_the_evaluators_parent_process_imports_no_tensorflow() -> None:

@@ -1,72 +1,61 @@
-"""The go / no-go: rules as data, each outcome with a sentence for the people who decide.
-
-Rules and numbers: domain.md section 3; the meaning of the most-common and least-common sets:
-section 2 and part 2 of the articles ("again need to be correct, but reach ... the threshold").
-"""
+"""The go / no-go: every rule's outcome, with a sentence for the people who decide."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+
+import numpy as np
 
 from contracts.events import Gate, GateRule
-from contracts.values import GateVerdict, Side
-from services.evaluator.domain.sets import DIFFICULT, LEAST_COMMON, MOST_COMMON, OUT_OF_SCOPE
+from contracts.values import GateVerdict
+from services.evaluator.domain.answers import NO_CLASS, Answers
+from services.evaluator.domain.production import FEWEST_PAIRS, Paired, difference, lost_most
+from services.evaluator.domain.rules import (
+    NOT_WORSE,
+    Bound,
+    Limits,
+    Measure,
+    Rule,
+    RulesRefused,
+    read_rules,
+    rules_for,
+)
 from services.evaluator.domain.threshold import ThresholdReport
 
-Measure = Literal["images", "errors", "true positives", "false positives"]
+__all__ = [
+    "Bound", "Limits", "Measure", "Paired", "Rule", "RulesRefused", "decide", "read_rules", "rules_for",
+]  # fmt: skip
+
+LABELS_NAMED = 3
+"""In a sentence: what a person remembers; the report has the tables."""
 
 
-@dataclass(frozen=True)
-class Rule:
-    """``measure`` of set ``set_name`` must be at least or at most ``limit``.
+def decide(
+    reports: Mapping[str, ThresholdReport],
+    rules: Sequence[Rule],
+    *,
+    answers: Mapping[str, Answers] | None = None,
+    classes: Sequence[str] = (),
+    paired: Mapping[str, Paired] | None = None,
+) -> Gate:
+    """Apply ``rules`` to the threshold reports by set name: no-go only when one failed.
 
-    The limit is a number of images for images and errors, else a percentage of the set's images.
+    ``answers`` by set name and the names of the ``classes`` let a failed rule name its worst labels.
+    ``paired`` has the losses of each set beside production's; None: no model is in production yet.
     """
-
-    name: str
-    set_name: str
-    measure: Measure
-    bound: Literal["at least", "at most"]
-    limit: float
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Numbers of the gate; the defaults are the domain's."""
-
-    difficult_true_positives_min_percent: float = 80.0
-    difficult_false_positives_max_percent: float = 5.0
-    out_of_scope_false_positives_max_percent: float = 10.0
-    most_common_errors_max_images: int = 0
-    least_common_true_positives_min_percent: float = 100.0
-
-
-def rules_for(limits: Limits) -> tuple[Rule, ...]:
-    """All rules, in the order they are told."""
-    return (
-        Rule("test-images", Side.TEST.value, "images", "at least", 1),
-        Rule("difficult-true-positives", DIFFICULT, "true positives", "at least",
-             limits.difficult_true_positives_min_percent),
-        Rule("difficult-false-positives", DIFFICULT, "false positives", "at most",
-             limits.difficult_false_positives_max_percent),
-        Rule("out-of-scope-false-positives", OUT_OF_SCOPE, "false positives", "at most",
-             limits.out_of_scope_false_positives_max_percent),
-        Rule("most-common-errors", MOST_COMMON, "errors", "at most", limits.most_common_errors_max_images),
-        Rule("least-common-true-positives", LEAST_COMMON, "true positives", "at least",
-             limits.least_common_true_positives_min_percent),
-    )  # fmt: skip
-
-
-def decide(reports: Mapping[str, ThresholdReport], rules: Sequence[Rule]) -> Gate:
-    """Apply ``rules`` to the threshold reports by set name: no-go only when one failed."""
-    outcomes = tuple(_apply(rule, reports.get(rule.set_name)) for rule in rules)
+    outcomes = tuple(
+        _compare(rule, paired, classes)
+        if rule.bound == NOT_WORSE
+        else _apply(rule, reports.get(rule.set_name), (answers or {}).get(rule.set_name), classes)
+        for rule in rules
+    )
     failed = any(outcome.passed is False for outcome in outcomes)
     return Gate(verdict=GateVerdict.NO_GO if failed else GateVerdict.GO, rules=outcomes)
 
 
-def _apply(rule: Rule, report: ThresholdReport | None) -> GateRule:
+def _apply(
+    rule: Rule, report: ThresholdReport | None, answers: Answers | None, classes: Sequence[str]
+) -> GateRule:
     if rule.measure == "images":
         return _require_images(rule, report)
     if report is None or not report.images:
@@ -77,7 +66,10 @@ def _apply(rule: Rule, report: ThresholdReport | None) -> GateRule:
     absolute = rule.measure == "errors"
     value, needed = (count, rule.limit) if absolute else (100 * count, rule.limit * report.images)
     passed = value >= needed if rule.bound == "at least" else value <= needed
-    return GateRule(rule=rule.name, passed=passed, sentence=_sentence(rule, report, count))
+    sentence = _sentence(rule, report, count)
+    if not passed and answers is not None:
+        sentence += _worst(rule, answers, classes, report.threshold_percent)
+    return GateRule(rule=rule.name, passed=passed, sentence=sentence)
 
 
 def _count(rule: Rule, report: ThresholdReport) -> int:
@@ -89,10 +81,12 @@ def _count(rule: Rule, report: ThresholdReport) -> int:
 def _require_images(rule: Rule, report: ThresholdReport | None) -> GateRule:
     images = report.images if report else 0
     if images >= rule.limit:
-        sentence = f"The test set has {images} images that the model has never seen."
+        sentence = f"The {rule.set_name} set has {images} images that the model has never seen."
         return GateRule(rule=rule.name, passed=True, sentence=sentence)
+    what = f"has {images} images and needs {rule.limit:g}" if images else "is empty"
+    little = "too little" if images else "nothing"
     sentence = (
-        "The test set is empty, so nothing shows how the model does on images it has never seen. "
+        f"The {rule.set_name} set {what}, so {little} shows how the model does on images it has never seen. "
         "Collect more images than a class may train on, or give the test set a share of the split."
     )
     return GateRule(rule=rule.name, passed=False, sentence=sentence)
@@ -109,3 +103,66 @@ def _sentence(rule: Rule, report: ThresholdReport, count: int) -> str:
     limit = f"{rule.limit:g}" if rule.measure == "errors" else f"{rule.limit:g} %"
     allowed = f"at least {limit} are needed" if rule.bound == "at least" else f"at most {limit} are allowed"
     return f'Of the benchmark set "{rule.set_name}", {share} {what}; {allowed}.'
+
+
+def _worst(rule: Rule, answers: Answers, classes: Sequence[str], threshold_percent: float) -> str:
+    """The labels behind a failed rule, most images first; empty where none has a name."""
+    above = answers.confidence >= threshold_percent
+    if rule.measure == "true positives":
+        known = answers.truth != NO_CLASS
+        missed = _most_frequent(answers.truth[known & ~(above & answers.correct)])
+        of = [
+            f'"{classes[i]}" ({n} of {int((answers.truth == i).sum())})'
+            for i, n in missed
+            if i < len(classes)
+        ]
+        return f" Most are missing of {', '.join(of)}." if of else ""
+    wrong = ~answers.correct & (above | (rule.measure == "errors"))
+    size = len(classes)
+    pairs = _most_frequent(answers.truth[wrong] * size + answers.predicted[wrong]) if size else []
+    told = [
+        f'"{classes[code % size]}"' + (f' for "{classes[code // size]}"' if code >= 0 else "") + f" ({n})"
+        for code, n in pairs
+    ]
+    return f" The wrong names were most often {', '.join(told)}." if told else ""
+
+
+def _most_frequent(values: np.ndarray) -> list[tuple[int, int]]:
+    found, counts = np.unique(values, return_counts=True)
+    order = sorted(zip(found.tolist(), counts.tolist(), strict=True), key=lambda one: (-one[1], one[0]))
+    return order[:LABELS_NAMED]
+
+
+def _compare(rule: Rule, paired: Mapping[str, Paired] | None, classes: Sequence[str]) -> GateRule:
+    if paired is None:
+        sentence = "No model is in production yet, so there is nothing that this one could be worse than."
+        return GateRule(rule=rule.name, passed=None, sentence=sentence)
+    both = paired.get(rule.set_name)
+    images = 0 if both is None else len(both)
+    if both is None or images < FEWEST_PAIRS:
+        sentence = (
+            f'Only {images} images of the set "{rule.set_name}" were scored by this model and by the one in '
+            f"production; fewer than {FEWEST_PAIRS} show nothing. "
+            "Have the production model score them: `menagerie evaluate`."
+        )
+        return GateRule(rule=rule.name, passed=None, sentence=sentence)
+    gap = difference(both, rule.limit)
+    passed = gap.low <= 0.0
+    sentence = (
+        f'On the {images} images of the set "{rule.set_name}" that both have scored, wrong and unsure '
+        f"answers cost this model {both.ours.mean():.3f} an image and model {both.production} in production "
+        f"{both.theirs.mean():.3f} (weighted log loss, less is better). The difference of {gap.mean:+.3f} "
+        f"lies between {gap.low:+.3f} and {gap.high:+.3f} with {rule.limit:g} % confidence, so this model "
+        f"is {_judged(gap.low, gap.high)}."
+    )
+    worst = () if passed else lost_most(both, classes, LABELS_NAMED)
+    if worst:
+        told = ", ".join(f'"{label}" ({images} images)' for label, images in worst)
+        sentence += f" It got worse most of all on {told}."
+    return GateRule(rule=rule.name, passed=passed, sentence=sentence)
+
+
+def _judged(low: float, high: float) -> str:
+    if low > 0.0:
+        return "worse; it may not be"
+    return "better" if high < 0.0 else "not worse beyond chance"

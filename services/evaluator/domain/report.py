@@ -2,38 +2,97 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from contracts.events import Gate, SetScore
-from services.evaluator.domain.answers import Answers
-from services.evaluator.domain.gate import Rule, decide
-from services.evaluator.domain.metrics import SetFigures, measure, most_confused, worst_labels
-from services.evaluator.domain.threshold import ThresholdReport, report_threshold
+import numpy as np
+from numpy.typing import NDArray
 
-REPORT_VERSION = 1
-LISTED = 20
-"""Confused pairs and worst labels listed per set: what a person reads; the tables hold the rest."""
+from contracts.events import Gate, SetScore
+from services.evaluator.domain.answers import Answers, Floats
+from services.evaluator.domain.gate import Paired, Rule, decide
+from services.evaluator.domain.metrics.figures import SetFigures, measure
+from services.evaluator.domain.metrics.groups import (
+    GroupFigures,
+    group_figures,
+    parts_by_flag,
+    parts_by_source,
+)
+from services.evaluator.domain.metrics.ranking import rank_classes
+from services.evaluator.domain.set_document import set_document, sweep_document
+from services.evaluator.domain.sweep import Sweep, Target, find_threshold, table
+from services.evaluator.domain.threshold import (
+    ClassThreshold,
+    ThresholdReport,
+    report_classes,
+    report_threshold,
+)
+
+REPORT_VERSION = 2
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What figures beyond the answers need, row by row as the answers; what is missing gives no figure."""
+
+    scores: NDArray[np.floating] | None = None
+    """N x C, may be memory-mapped: AUC-ROC and average precision."""
+    weighted: Floats | None = None
+    """Weighted loss of each image, by ``metrics.losses.weighted_losses``."""
+    sources: Sequence[str | None] | None = None
+    flags: Sequence[Collection[str]] | None = None
+    """Quality flags of each image."""
+    classes: Sequence[str] = ()
+    """Names, for the sentences of the gate."""
+    paired: Mapping[str, Paired] | None = None
+    """Losses of each set beside production's, for the gate."""
+
+
+NOTHING = Beside()
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Figures and threshold report by set name, and the gate."""
+    """Everything by set name, the gate, and the threshold that would meet the gate's own targets."""
 
     figures: dict[str, SetFigures]
     thresholds: dict[str, ThresholdReport]
     gate: Gate
+    class_thresholds: dict[str, tuple[ClassThreshold, ...]]
+    sweeps: dict[str, tuple[ThresholdReport, ...]]
+    meeting: Sweep
 
 
 def evaluate(
-    answers: Answers, sets: Mapping[str, Sequence[int]], threshold_percent: float, rules: Sequence[Rule]
+    answers: Answers,
+    sets: Mapping[str, Sequence[int]],
+    threshold_percent: float,
+    rules: Sequence[Rule],
+    beside: Beside = NOTHING,
 ) -> Evaluation:
     """Measure each set (name -> positions in ``answers``) and apply the gate's rules."""
     chosen = {name: answers.select(positions) for name, positions in sets.items()}
     thresholds = {name: report_threshold(some, threshold_percent) for name, some in chosen.items()}
-    figures = {name: measure(some) for name, some in chosen.items()}
-    return Evaluation(figures, thresholds, decide(thresholds, rules))
+    return Evaluation(
+        figures={name: _figures(answers, np.array(sets[name], np.int64), beside) for name in sets},
+        thresholds=thresholds,
+        gate=decide(thresholds, rules, answers=chosen, classes=beside.classes, paired=beside.paired),
+        class_thresholds={name: report_classes(some, threshold_percent) for name, some in chosen.items()},
+        sweeps={name: table(some) for name, some in chosen.items()},
+        meeting=find_threshold(chosen, targets_of(rules)),
+    )
+
+
+def targets_of(rules: Sequence[Rule]) -> tuple[Target, ...]:
+    """What the gate asks of a threshold."""
+    return tuple(
+        Target(rule.set_name, true_positives_min_percent=rule.limit)
+        if rule.measure == "true positives"
+        else Target(rule.set_name, false_positives_max_percent=rule.limit)
+        for rule in rules
+        if (rule.measure, rule.bound) in {("true positives", "at least"), ("false positives", "at most")}
+    )
 
 
 def set_scores(evaluation: Evaluation) -> tuple[SetScore, ...]:
@@ -49,11 +108,47 @@ def document(evaluation: Evaluation, classes: Sequence[str]) -> dict[str, Any]:
         "report_version": REPORT_VERSION,
         "classes": list(classes),
         "gate": evaluation.gate.model_dump(mode="json"),
+        "threshold_for_targets": sweep_document(evaluation.meeting),
         "sets": [
-            _set_document(score, evaluation.figures[score.name], evaluation.thresholds[score.name], classes)
+            {
+                **score.model_dump(mode="json"),
+                **set_document(
+                    evaluation.figures[score.name],
+                    evaluation.thresholds[score.name],
+                    evaluation.class_thresholds[score.name],
+                    evaluation.sweeps[score.name],
+                    classes,
+                ),
+            }
             for score in set_scores(evaluation)
         ],
     }
+
+
+def _figures(answers: Answers, positions: NDArray[np.int64], beside: Beside) -> SetFigures:
+    chosen = answers.select(positions)
+    ranking = None if beside.scores is None else rank_classes(beside.scores, answers.truth, positions)
+    weighted = None if beside.weighted is None else beside.weighted[positions]
+    return measure(
+        chosen, ranking, weighted, sources=_by_source(chosen, positions, beside, weighted),
+        flags=_by_flag(chosen, positions, beside, weighted),
+    )  # fmt: skip
+
+
+def _by_source(
+    chosen: Answers, positions: NDArray[np.int64], beside: Beside, weighted: Floats | None
+) -> tuple[GroupFigures, ...]:
+    if beside.sources is None or not len(positions):
+        return ()
+    return group_figures(chosen, parts_by_source([beside.sources[i] for i in positions]), weighted)
+
+
+def _by_flag(
+    chosen: Answers, positions: NDArray[np.int64], beside: Beside, weighted: Floats | None
+) -> tuple[GroupFigures, ...]:
+    if beside.flags is None or not len(positions):
+        return ()
+    return group_figures(chosen, parts_by_flag([beside.flags[i] for i in positions]), weighted)
 
 
 def _set_score(name: str, figures: SetFigures, report: ThresholdReport) -> SetScore:
@@ -72,50 +167,3 @@ def _set_score(name: str, figures: SetFigures, report: ThresholdReport) -> SetSc
         above_threshold=report.above,
         below_threshold=report.below,
     )
-
-
-def _set_document(
-    score: SetScore, figures: SetFigures, report: ThresholdReport, classes: Sequence[str]
-) -> dict[str, Any]:
-    shown = {line.index: line.images for line in figures.classes}
-    return {
-        **score.model_dump(mode="json"),
-        "known_images": figures.known,
-        "errors": report.errors,
-        "balanced_accuracy": figures.balanced_accuracy,
-        "top_3_accuracy": figures.top_3_accuracy,
-        "threshold_percent": report.threshold_percent,
-        "true_positives_above_images": report.true_positives_above,
-        "false_positives_above_images": report.false_positives_above,
-        "most_confused": [
-            {
-                "truth": classes[cell.truth],
-                "predicted": classes[cell.predicted],
-                "images": cell.images,
-                "share_of_truth": cell.images / shown[cell.truth],
-            }
-            for cell in most_confused(figures.confusion, LISTED)
-        ],
-        "worst_labels": [
-            {
-                "label": classes[line.index],
-                "images": line.images,
-                "errors": line.errors,
-                "recall": line.recall,
-            }
-            for line in worst_labels(figures.classes, LISTED)
-        ],
-        "per_class": [
-            {
-                "label": classes[line.index],
-                "images": line.images,
-                "predicted": line.predicted,
-                "correct": line.correct,
-                "precision": line.precision,
-                "recall": line.recall,
-                "f1": line.f1,
-            }
-            for line in figures.classes
-        ],
-        "confusion": [[cell.truth, cell.predicted, cell.images] for cell in figures.confusion],
-    }

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from services.evaluator.domain.answers import Answers
+from services.evaluator.domain.answers import NO_CLASS, Answers, Ints
+from services.evaluator.domain.metrics.intervals import Interval, wilson
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,37 @@ class ThresholdReport:
         """``count`` as a share of all images, 0..1."""
         return count / self.images if self.images else None
 
+    @property
+    def true_positives_interval(self) -> Interval | None:
+        """Wilson's interval of the share of true positives above."""
+        return wilson(self.true_positives_above, self.images)
+
+    @property
+    def false_positives_interval(self) -> Interval | None:
+        """Wilson's interval of the share of false positives above."""
+        return wilson(self.false_positives_above, self.images)
+
+
+@dataclass(frozen=True)
+class ClassThreshold:
+    """One class at the threshold. ``images`` show it; ``index`` is NO_CLASS for those that show none.
+
+    A wrong answer above is counted where the image is from (``false_positives_above``) and where the
+    guest is sent to (``wrongly_named_above``: images of others that were called this class).
+    """
+
+    index: int
+    images: int
+    true_positives_above: int
+    false_positives_above: int
+    below: int
+    wrongly_named_above: int
+
+    @property
+    def true_positives_interval(self) -> Interval | None:
+        """Wilson's interval of the share of true positives above."""
+        return wilson(self.true_positives_above, self.images)
+
 
 def report_threshold(answers: Answers, threshold_percent: float) -> ThresholdReport:
     """Count answers at ``threshold_percent`` (0..100) or over, right and wrong."""
@@ -54,4 +87,33 @@ def report_threshold(answers: Answers, threshold_percent: float) -> ThresholdRep
         # A mean of equal numbers may leave their range by a rounding.
         confidence_mean=float(np.clip(confidence.mean(), lowest, highest)) if images else None,
         confidence_median=float(np.median(confidence)) if images else None,
+    )
+
+
+def report_classes(answers: Answers, threshold_percent: float) -> tuple[ClassThreshold, ...]:
+    """The classes that are shown, or wrongly answered at the threshold or over; NO_CLASS first."""
+    if not len(answers):
+        return ()
+    above, correct = answers.confidence >= threshold_percent, answers.correct
+    size = int(max(answers.truth.max(), answers.predicted.max())) + 2
+
+    def per_class(of: Ints, mask: NDArray[np.bool_]) -> Ints:
+        return np.bincount(of[mask] - NO_CLASS, minlength=size)
+
+    images = per_class(answers.truth, np.ones(len(answers), np.bool_))
+    true_above, false_above = (
+        per_class(answers.truth, above & correct),
+        per_class(answers.truth, above & ~correct),
+    )
+    named = per_class(answers.predicted, above & ~correct)
+    return tuple(
+        ClassThreshold(
+            index=int(place) + NO_CLASS,
+            images=int(images[place]),
+            true_positives_above=int(true_above[place]),
+            false_positives_above=int(false_above[place]),
+            below=int(images[place] - true_above[place] - false_above[place]),
+            wrongly_named_above=int(named[place]),
+        )
+        for place in np.flatnonzero(images + named)
     )

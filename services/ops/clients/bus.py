@@ -74,6 +74,24 @@ class Bus:
         except AWAY as error:
             raise _away(error) from error
 
+    async def last_seq(self, stream: str) -> int:
+        """Place of the newest message of ``stream``; 0 when it has none."""
+        try:
+            return (await self._js.stream_info(stream)).state.last_seq
+        except NotFoundError:
+            return 0
+        except AWAY as error:
+            raise _away(error) from error
+
+    async def next_said(self, kind: type[Message], since: int) -> RawStreamMsg | None:
+        """The first message of ``kind`` behind place ``since`` of its stream, None when there is none."""
+        try:
+            return await self._js.get_msg(kind.stream(), since + 1, subject=kind.subject(), next=True)
+        except NotFoundError:
+            return None
+        except AWAY as error:
+            raise _away(error) from error
+
     async def read(self, stream: str) -> AsyncIterator[RawStreamMsg]:
         """Every message of ``stream`` in order, as far as it reaches now."""
         try:

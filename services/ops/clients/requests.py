@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from contracts.commands import (
     CancelTraining,
+    RequestComparison,
     RequestCompression,
     RequestEvaluation,
     RequestExport,
@@ -60,9 +61,14 @@ def request_search(by: str, **fields: Any) -> RequestSearch:
     return _made(RequestSearch, search_id=new_id(), by=by, **fields)
 
 
-def request_evaluation(model_version: str, by: str) -> RequestEvaluation:
-    """Score a model again."""
-    return _made(RequestEvaluation, request_id=new_id(), model_version=model_version, by=by)
+def request_evaluation(model_version: str, by: str, **fields: Any) -> RequestEvaluation:
+    """Score a model again; ``fields`` are those of the command."""
+    return _made(RequestEvaluation, request_id=new_id(), model_version=model_version, by=by, **fields)
+
+
+def request_comparison(model_a: str, model_b: str, by: str, **fields: Any) -> RequestComparison:
+    """Compare two models; ``fields`` are those of the command."""
+    return _made(RequestComparison, request_id=new_id(), model_a=model_a, model_b=model_b, by=by, **fields)
 
 
 def request_export(model_version: str, by: str, reason: str) -> RequestExport:

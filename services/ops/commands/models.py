@@ -44,40 +44,86 @@ async def _models(data_dir: Path | None) -> list[dict[str, Any]]:
 
 def evaluate(
     version: Version = None,
+    taxonomy_version: Annotated[
+        int | None,
+        typer.Option("--taxonomy-version", min=0, help="Measure by its classes; default: the model's own."),
+    ] = None,
+    dataset_of: Annotated[
+        str | None, typer.Option("--dataset-of", help="Score that model's images; default: its own.")
+    ] = None,
     wait: Wait = True,
     timeout_s: Timeout = HOUR_S,
     by: By = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Score a model again, with every set and the gate."""
-    run(_evaluate(data_dir, Output(as_json), version, person(by), timeout_s if wait else None))
+    """Score a model again, with every set and the gate; perhaps by other classes, or on other images."""
+    fields = {"taxonomy_version": taxonomy_version, "dataset_of": dataset_of}
+    run(_evaluate(data_dir, Output(as_json), version, person(by), fields, timeout_s if wait else None))
 
 
 async def _evaluate(
-    data_dir: Path | None, output: Output, version: str | None, by: str, timeout_s: float | None
+    data_dir: Path | None,
+    output: Output,
+    version: str | None,
+    by: str,
+    fields: dict[str, Any],
+    timeout_s: float | None,
 ) -> None:
+    from contracts.events import ModelRescored
     from services.ops.clients.following import changed_model, chosen_model
     from services.ops.clients.requests import request_evaluation
-    from services.ops.commands.progress import waiting
+    from services.ops.clients.scorings import scoring_progress, told
+    from services.ops.commands.progress import measuring
 
     async with open_session(data_dir) as session:
         before = await chosen_model(session.reporter, version)
-        chosen = before["version"]
-        request = request_evaluation(chosen, by)
+        chosen, is_own = before["version"], not any(value is not None for value in fields.values())
+        if fields["dataset_of"] is not None:
+            await chosen_model(session.reporter, fields["dataset_of"])
+        request = request_evaluation(chosen, by, **fields)
+        since = await session.bus.last_seq(ModelRescored.stream())
         await session.bus.request(request)
         if timeout_s is None:
             sent = {"request_id": request.request_id, "model_version": chosen}
             output.end(sent, facts("Scoring requested", sent))
             return
-        with waiting(output, f"Scoring model {chosen}"):
-            row = await changed_model(session.reporter, chosen, "scored_at", before, timeout_s, request)
-    output.end(row, *score_tables(row))
+        with measuring(output, f"Scoring model {chosen}") as on_progress:
+            async with scoring_progress(session.bus, request, on_progress):
+                if is_own:
+                    row = await changed_model(
+                        session.reporter, chosen, "scored_at", before, timeout_s, request
+                    )
+                else:
+                    row = await told(
+                        session.bus, session.reporter, ModelRescored, since, request,
+                        what=f"the scoring of model {chosen}", timeout_s=timeout_s,
+                    )  # fmt: skip
+    output.end(row, *(score_tables if is_own else rescored_tables)(row))
 
 
 def score_tables(row: dict[str, Any]) -> list[Group]:
     """A scored model: its sets and its gate."""
     shown = {"test accuracy": share(row["test_accuracy"]), "threshold": row["threshold"], "gate": row["gate"]}
+    return _scored_tables(f"Model {row['version']}", shown, row["sets"], row["gate_rules"])
+
+
+def rescored_tables(row: dict[str, Any]) -> list[Group]:
+    """A model by other classes, or on other images: the same, and what does not fit."""
+    shown = {
+        "images of the data set of": row["dataset_of"],
+        "classes of taxonomy version": row["taxonomy_version"],
+        "classes it does not know": ", ".join(row["unknown_classes"]) or "none",
+        "classes the version divides": ", ".join(row["undivided_classes"]) or "none",
+        "threshold": row["threshold"],
+        "gate, for information": row["gate"]["verdict"],
+    }
+    return _scored_tables(f"Model {row['model_version']}", shown, row["sets"], row["gate"]["rules"])
+
+
+def _scored_tables(
+    title: str, shown: dict[str, Any], scored: list[dict[str, Any]], decided: list[dict[str, Any]]
+) -> list[Group]:
     sets = [
         (
             one["name"],
@@ -86,11 +132,11 @@ def score_tables(row: dict[str, Any]) -> list[Group]:
             share(one["true_positives_above"]),
             share(one["false_positives_above"]),
         )
-        for one in row["sets"]
+        for one in scored
     ]
-    rules = [(one["rule"], one["passed"], one["sentence"]) for one in row["gate_rules"]]
+    rules = [(one["rule"], one["passed"], one["sentence"]) for one in decided]
     return [
-        facts(f"Model {row['version']}", shown),
+        facts(title, shown),
         table("Sets", ("set", "images", "accuracy", "right above", "wrong above"), sets),
         table("Gate", ("rule", "passed", "why"), rules),
     ]

@@ -75,6 +75,13 @@ async def open_trainer(data_dir: Path | None) -> AsyncIterator[Library]:
 
 
 @asynccontextmanager
+async def open_evaluator(data_dir: Path | None) -> AsyncIterator[Library]:
+    """What the running stack's evaluator says of images and models."""
+    async with _open(data_dir, "evaluator") as evaluator:
+        yield evaluator
+
+
+@asynccontextmanager
 async def _open(data_dir: Path | None, service: str) -> AsyncIterator[Library]:
     from services.ops.clients.library import open_library
 
@@ -107,6 +114,19 @@ async def command_dedup(data_dir: Path | None, name: str, **fields: Any) -> dict
     """The outcome of one command that dedup hears."""
     async with open_dedup(data_dir) as dedup:
         return await dedup.command(name, **fields)
+
+
+async def read_evaluator(data_dir: Path | None, path: str, **params: Param) -> dict[str, Any]:
+    """One answer of the evaluator's HTTP API."""
+    async with open_evaluator(data_dir) as evaluator:
+        found: dict[str, Any] = await evaluator.get(path, **params)
+    return found
+
+
+async def command_evaluator(data_dir: Path | None, name: str, **fields: Any) -> dict[str, Any]:
+    """The outcome of one command that the evaluator hears."""
+    async with open_evaluator(data_dir) as evaluator:
+        return await evaluator.command(name, **fields)
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

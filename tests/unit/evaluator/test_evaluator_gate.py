@@ -67,9 +67,12 @@ def test_an_empty_set_reports_nothing_to_measure() -> None:
 def test_without_benchmarks_there_is_nothing_to_measure_and_the_gate_says_go() -> None:
     decision = gate()
     assert decision.verdict is GateVerdict.GO
-    assert [told.passed for told in decision.rules] == [True, None, None, None, None, None]
+    assert [told.passed for told in decision.rules] == [True, None, None, None, None, None, None]
     assert decision.rules[1].sentence == (
         'There is no benchmark set "difficult" with images, so there is nothing to measure.'
+    )
+    assert decision.rules[-1].sentence == (
+        "No model is in production yet, so there is nothing that this one could be worse than."
     )
 
 

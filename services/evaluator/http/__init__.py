@@ -1,0 +1,1 @@
+"""The evaluator's HTTP side (docs/architecture.md, HTTP)."""
