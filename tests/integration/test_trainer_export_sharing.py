@@ -21,7 +21,7 @@ from tests.support.export_house import KEY
 from tests.support.probe import until
 from tests.support.servers import S3Server
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.models]
 
 PATIENCE_S = 300.0
 LONG_S, GONE_S = 60.0, -1.0
