@@ -73,7 +73,7 @@ RECIPES: dict[str, tuple[int, Callable[[], TrainOptions]]] = {
         299, lambda: plain(rates=LearningRates(backbone=0.1, head_epochs=8, freeze_batch_norm=True)),
     ),
     "random weights, 128 px": (
-        128, lambda: plain(weights="random", rates=LearningRates(), label_smoothing=0.0, epochs=30),
+        128, lambda: plain(weights="random", rates=LearningRates(), label_smoothing=0.0),
     ),
 }  # fmt: skip
 """Name -> side of the pictures in pixels, options."""
