@@ -181,7 +181,7 @@ def lambda_archive() -> bytes:
     [
         ({"model": lambda_archive}, "has a Lambda, which runs bytecode"),
         ({"model": lambda: b"no archive"}, "no readable .keras archive"),
-        ({"image_size_px": 16}, r"maps \(None, 8, 8, 3\)"),
+        ({"image_size_px": 16}, r"takes \(None, 8, 8, 3\)"),
         ({"classes": ("red", "green")}, "the model has 2 classes"),
     ],
 )

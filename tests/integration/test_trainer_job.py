@@ -113,7 +113,7 @@ def test_an_unknown_network_is_refused_with_the_names_of_the_known(job: Job) -> 
         job.run(options=TrainOptions(network="resnet"))
     assert caught.value.remedy == (
         "set options.network to one of: efficientnet_lite0, inception_v4, small_cnn, "
-        "or a network of keras.applications"
+        "or a network of keras.applications; nearest: ResNet50, ResNet152, ResNet101"
     )
 
 
