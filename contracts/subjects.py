@@ -96,8 +96,9 @@ CONSUMERS = (
     Consumer("dedup-vectors", "dedup", "BULK", ("bulk.vectors-computed",)),
     Consumer("trainer-snapshots", "trainer", "LIBRARY", ("library.snapshot-packed",)),
     Consumer("trainer-requests", "trainer", "MODELS", ("train.requested",)),
-    # Apart from the requests: a cancel must be heard while a run is on.
+    # Apart from the requests: both must be heard while a run is on.
     Consumer("trainer-cancels", "trainer", "MODELS", ("train.cancel-requested",)),
+    Consumer("trainer-dead-letters", "trainer", "DEAD_LETTERS", ("dead-letter.stored",), batch=16),
     Consumer(
         "trainer-searches",
         "trainer",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, FiniteFloat, model_validator
 
 from contracts.values import Value
 
@@ -81,11 +81,11 @@ class TrainOptions(Value):
 class Span(Value):
     """A range of numbers to search in."""
 
-    low: float
-    high: float
+    low: FiniteFloat
+    high: FiniteFloat
     log: bool = False
     """Search by orders of magnitude; ``low`` must be above 0."""
-    step: Annotated[float, Field(gt=0)] | None = None
+    step: Annotated[FiniteFloat, Field(gt=0)] | None = None
     """Only ``low``, ``low`` + ``step`` ...: grids and whole numbers need it."""
 
     @model_validator(mode="after")

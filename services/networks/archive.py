@@ -19,9 +19,9 @@ def load(path: Path, *, image_size_px: int | None = None, classes: int | None = 
     refuse_code(path)
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
+        taken, given = tuple(model.input_shape), tuple(model.output_shape)  # a Sequential may have neither
     except (AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError) as error:
         raise ModelRefused(f"Keras cannot load the model: {error}") from error
-    taken, given = tuple(model.input_shape), tuple(model.output_shape)
     if image_size_px is not None and taken != (None, image_size_px, image_size_px, 3):
         raise ModelRefused(f"the model takes {taken}; wanted is {(None, image_size_px, image_size_px, 3)}")
     if classes is not None and given != (None, classes):

@@ -7,6 +7,7 @@ Preprocessing is inside, so that no reader of the model has to know it. Every ne
 from __future__ import annotations
 
 from collections.abc import Callable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple
 
@@ -70,10 +71,7 @@ def _backbone(
     """Pixels to features, and the network's own share of dropout."""
     if network not in _OWN:
         if network not in applications.names():
-            raise NetworkRefused(
-                f"network {network!r} is not known",
-                f"set options.network to one of: {', '.join(NAMES)}, or a network of keras.applications",
-            )
+            raise _unknown(network)
         if weights == "random":
             return applications.backbone(network, image_size_px), applications.DROPOUT_SHARE
         return applications.pretrained(network, image_size_px, weights_folder), applications.DROPOUT_SHARE
@@ -82,3 +80,13 @@ def _backbone(
     if make is None:
         raise NetworkRefused(f"there are no {weights} weights of {network}", "set options.weights to random")
     return make(image_size_px), recipe.dropout
+
+
+def _unknown(network: str) -> NetworkRefused:
+    known = {name.lower(): name for name in (*NAMES, *applications.names())}
+    near = [known[name] for name in get_close_matches(network.lower(), known)]
+    return NetworkRefused(
+        f"network {network!r} is not known",
+        f"set options.network to one of: {', '.join(NAMES)}, or a network of keras.applications"
+        + (f"; nearest: {', '.join(near)}" if near else ""),
+    )

@@ -1,7 +1,9 @@
 """What a parent tells its child while it works: that it may go on, and that it shall stop.
 
 An order is one line of JSON on the child's standard input: ``{"hold_s": 20}`` (go on for so long;
-without a further one the child ends by itself) or ``{"stop": "why"}``.
+without a further one the child ends by itself) or ``{"stop": "why"}``. ``"at"`` beside ``hold_s`` is
+when that time began, by the monotonic clock that the processes of a machine share: a child reads what
+was said while it still imported its libraries late.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ class Orders:
         for line in stream:
             order = json.loads(line)
             if "hold_s" in order:
-                self._until = time.monotonic() + float(order["hold_s"])
+                self._until = float(order.get("at", time.monotonic())) + float(order["hold_s"])
             if "stop" in order:
                 self.stop = str(order["stop"])
 

@@ -14,7 +14,7 @@ from contracts.events import (
     TrialCompleted,
 )
 from services.runtime.service import Service
-from services.trainer.handlers import Canceller, Exporter, Searcher, Trainer
+from services.trainer.handlers import Canceller, Exporter, GivingUp, Searcher, Trainer
 from services.trainer.http.application import create_http
 from services.trainer.settings import TrainerSettings
 from services.trainer.store import metadata
@@ -36,6 +36,7 @@ def create_app(settings: TrainerSettings | None = None) -> Service:
     service.handle("trainer-snapshots", trainer.note_snapshot)
     service.handle("trainer-requests", trainer.train)
     service.handle("trainer-cancels", Canceller(service.database, service.log).handle)
+    service.handle("trainer-dead-letters", GivingUp(service.database, settings, service.log).handle)
     service.handle("trainer-searches", Searcher(service.database, settings, service.log).handle)
     service.handle("trainer-exports", exporter.handle)
     service.mount(create_http(service.database, service.store, settings.api_token))

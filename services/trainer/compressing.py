@@ -55,11 +55,11 @@ class Material:
     """uint8 [n, S, S, 3]"""
 
 
-def work(spec: dict[str, Any], tell: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+def work(spec: dict[str, Any], _tell: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
     """Make the variants that ``spec`` asks for; the outcome as JSON."""
     settings = TrainerSettings()
     try:
-        result = compress(ObjectStore(settings), CompressSpec.model_validate(spec), settings, tell)
+        result = compress(ObjectStore(settings), CompressSpec.model_validate(spec), settings)
         outcome = Outcome(compress=result)
     except TrainingError as error:
         raise ChildFailed(error.error, error.remedy) from error
@@ -70,12 +70,7 @@ def work(spec: dict[str, Any], tell: Callable[[dict[str, Any]], None]) -> dict[s
     return outcome.model_dump(mode="json")
 
 
-def compress(
-    store: ObjectStore,
-    spec: CompressSpec,
-    settings: TrainerSettings,
-    tell: Callable[[dict[str, Any]], None] = lambda progress: None,
-) -> CompressResult:
+def compress(store: ObjectStore, spec: CompressSpec, settings: TrainerSettings) -> CompressResult:
     """Convert, prune, measure everything in one go beside the whole model, then store the files.
 
     Raises:
@@ -87,9 +82,8 @@ def compress(
     store.get_file(spec.trained.model, path)
     rows = read_dataset(store.get(spec.trained.dataset))
     with _material(store, spec, rows, settings) as material:
-        files, pruned = _files(path, spec, material, tell)
+        files, pruned = _files(path, spec, material)
         whole = whole_scores(_load(path, spec), material.images)
-        tell({"measuring": sorted(files)})
         measured = measure(files, material.images, settings.training_threads)
         classes = material.images.classes
     accuracy = accuracy_of(whole, classes)
@@ -111,48 +105,23 @@ def compress(
     )
 
 
-def _files(
-    path: Path, spec: CompressSpec, material: Material, tell: Callable[[dict[str, Any]], None]
-) -> tuple[dict[Any, bytes], Pruned | None]:
+def _files(path: Path, spec: CompressSpec, material: Material) -> tuple[dict[Any, bytes], Pruned | None]:
     wanted: dict[Kind, bool] = {
         WHOLE: True, "float16": spec.options.float16, "dynamic-range": spec.options.dynamic_range,
         "int8": spec.options.int8,
     }  # fmt: skip
-    files: dict[Any, bytes] = {}
     model = _load(path, spec)
-    for kind in (kind for kind, asked in wanted.items() if asked):
-        tell({"converting": kind})
-        files[kind] = _converted(model, kind, material)
+    files: dict[Any, bytes] = {
+        kind: to_litert(model, kind, material.calibration) for kind, asked in wanted.items() if asked
+    }
     if not spec.options.prune_share:
         return files, None
     smaller = _load(path, spec)
     pruned = prune(
-        smaller, material.train, spec.train_options, spec.options.prune_share, spec.options.prune_epochs,
-        lambda epoch, loss: tell({"pruning": epoch, "of": spec.options.prune_epochs, "loss": loss}),
-    )  # fmt: skip
-    files[PRUNED] = _converted(smaller, WHOLE, material)
-    return files, pruned
-
-
-def _converted(model: keras.Model, kind: Kind, material: Material) -> bytes:
-    try:
-        return to_litert(model, kind, material.calibration)
-    except (RuntimeError, ValueError) as error:  # the converter's own errors are Exception's direct children
-        raise _inconvertible(kind, error) from error
-    except Exception as error:
-        if type(error).__name__ != "ConverterError":
-            raise
-        raise _inconvertible(kind, error) from error
-
-
-def _inconvertible(kind: Kind, error: Exception) -> TrainingError:
-    option = {"int8": "int8", "float16": "float16", "dynamic-range": "dynamic_range"}.get(kind)
-    remedy = (
-        f"set options.{option} to false"
-        if option
-        else "this network has no LiteRT form: serve its SavedModel"
+        smaller, material.train, spec.train_options, spec.options.prune_share, spec.options.prune_epochs
     )
-    return TrainingError(f"TensorFlow cannot convert the model to {kind}: {str(error)[:500]}", remedy)
+    files[PRUNED] = to_litert(smaller, WHOLE)
+    return files, pruned
 
 
 def _load(path: Path, spec: CompressSpec) -> keras.Model:

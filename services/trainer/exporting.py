@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,23 +11,18 @@ from pydantic import ValidationError
 
 from contracts.manifests import Buckets, ExportedFile, ExportManifest, ExportSignature
 from contracts.values import ObjectRef
-from services.networks import archive
 from services.runtime import signing
 from services.runtime.child import ChildFailed, child_main
 from services.runtime.model_archive import ModelRefused
 from services.runtime.objectstore import ObjectDamaged, ObjectMissing, ObjectStore
+from services.runtime.orders import Orders
 from services.runtime.shards import ManifestDamaged
 from services.trainer.domain.errors import TrainingError
-from services.trainer.domain.export_specs import ExportResult, ExportSpec
+from services.trainer.domain.export_specs import MODEL_FILE, ExportResult, ExportSpec
 from services.trainer.domain.specs import Outcome
 from services.trainer.fitting.faults import STORE_FAULTS
-from services.trainer.fitting.manifest import read_dataset
-from services.trainer.fitting.model_card import Facts, model_card
-from services.trainer.fitting.saved_model import write_saved_model
-from services.trainer.fitting.variants import check_backend, to_litert
 from services.trainer.settings import TrainerSettings
 
-MODEL_FILE = "model.keras"
 MANIFEST, SIGNATURE = "export.json", "export.sig"
 VARIANTS = "variants/"
 """Beside the export, with a life of their own (compressing.py)."""
@@ -36,13 +30,14 @@ VARIANTS = "variants/"
 
 def work(spec: dict[str, Any], _tell: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
     """Export the model of ``spec``; the outcome as JSON."""
+    Orders()  # it ends this process when nobody says any more that it may go on
     settings = TrainerSettings()
     asked = ExportSpec.model_validate(spec)
     try:
         result = export(ObjectStore(settings), asked, settings.export_signing_key.get_secret_value())
         outcome = Outcome(export=result)
     except (TrainingError, signing.SignatureRefused) as error:
-        raise ChildFailed(str(error), "then order the export again: `menagerie export`") from error
+        raise ChildFailed(str(error), f"then `menagerie export {asked.trained.model_version}`") from error
     except (ModelRefused, ManifestDamaged) as error:
         raise ChildFailed(str(error), "train the model again") from error
     except STORE_FAULTS as error:
@@ -59,28 +54,32 @@ def export(store: ObjectStore, spec: ExportSpec, signing_key: str = "") -> Expor
         TrainingError, SignatureRefused: the setting that is wrong is named.
         ModelRefused: the model brings code, or is not what its event says.
     """
-    check_backend()
-    standing = standing_export(store, spec, signing_key)
+    # Looked at before anything is touched: a key that is none takes no export out of sight.
+    public_key = signing.public_key_of(signing_key) if signing_key else None
+    standing = standing_export(store, spec, public_key)
     if standing is not None:
         return standing
+    # It loads TensorFlow for seconds; what stands is told without.
+    from services.trainer.fitting import export_files  # noqa: PLC0415
+
     folder = Path(spec.scratch) / spec.trained.model_version
-    write_files(store, spec, folder)
-    # Making the files took a while, in which another trainer may have done the same.
-    return standing_export(store, spec, signing_key) or _publish(store, spec, folder, signing_key)
+    export_files.write_files(store, spec, folder)
+    return _publish(store, spec, folder, signing_key)
 
 
-def standing_export(store: ObjectStore, spec: ExportSpec, signing_key: str) -> ExportResult | None:
-    """The export that is visible, if it is this model's and whole; None otherwise."""
+def standing_export(store: ObjectStore, spec: ExportSpec, public_key: str | None) -> ExportResult | None:
+    """The export that is visible, if it is this model's, whole, and signed by that key; None otherwise."""
     version = spec.trained.model_version
     try:
         body = _whole(store, f"{version}/{MANIFEST}")
         manifest = ExportManifest.model_validate_json(body)
-        if signing_key:
+        if public_key is not None:
             signature = ExportSignature.model_validate_json(_whole(store, f"{version}/{SIGNATURE}"))
-            signing.check(body, signature, signing.public_key_of(signing_key))
+            signing.check(body, signature, public_key)
         refs = {file.path: _ref(version, file) for file in manifest.files}
         model = refs.get(MODEL_FILE)
-        if model is None or model.sha256 != spec.trained.model.sha256:
+        ours = model is not None and model.sha256 == spec.trained.model.sha256
+        if model is None or not ours or manifest.model_version != version:
             return None
         for ref in refs.values():
             _check(store, ref)
@@ -93,40 +92,15 @@ def standing_export(store: ObjectStore, spec: ExportSpec, signing_key: str) -> E
     )
 
 
-def write_files(store: ObjectStore, spec: ExportSpec, folder: Path) -> None:
-    """Everything but the manifest; the model card last, for it lists the others."""
-    trained = spec.trained
-    folder.mkdir(parents=True)
-    path = folder / MODEL_FILE
-    store.get_file(trained.model, path)
-    model = archive.load(path, image_size_px=trained.image_size_px, classes=len(trained.classes))
-    write_saved_model(model, trained.classes, trained.image_size_px, folder / trained.model_version)
-    (folder / "model.tflite").write_bytes(to_litert(model, "litert"))
-    labels = {str(index): name for index, name in enumerate(trained.classes)}
-    (folder / "labels.json").write_text(json.dumps(labels, indent=1, ensure_ascii=False), encoding="utf-8")
-    carried = {
-        "dataset.parquet": trained.dataset, "dataset.json": trained.summary, "history.json": trained.history,
-        "curves.png": trained.curves, "log.txt": trained.log, "evaluation.json": spec.report,
-    }  # fmt: skip
-    for name, ref in carried.items():
-        if ref is not None:
-            store.get_file(ref, folder / name)
-    report = folder / "evaluation.json"
-    facts = Facts(
-        trained=trained, origin=spec.origin, options=spec.options,
-        rows=read_dataset((folder / "dataset.parquet").read_bytes()),
-        report=json.loads(report.read_bytes()) if report.exists() else None,
-        files=[file.path for file in _described(folder)],
-    )  # fmt: skip
-    (folder / "README.md").write_text(model_card(facts), encoding="utf-8")
-
-
 def _publish(store: ObjectStore, spec: ExportSpec, folder: Path, signing_key: str) -> ExportResult:
     version = spec.trained.model_version
-    # What another export left goes out of sight before the first of its files changes.
-    store.remove(Buckets.MODELS, f"{version}/{MANIFEST}")
-    # A server that watches the folder cannot load a SavedModel without this file.
-    files = sorted(_described(folder), key=lambda file: (file.path.endswith("saved_model.pb"), file.path))
+    graph = f"{version}/saved_model.pb"
+    # What another export left goes out of sight before the first of its files changes. A server that
+    # watches the bucket itself cannot load a SavedModel without its graph, which comes last.
+    for path in (MANIFEST, graph):
+        store.remove(Buckets.MODELS, f"{version}/{path}")
+    described = [_describe(path, folder) for path in folder.rglob("*") if path.is_file()]
+    files = sorted(described, key=lambda file: (file.path == graph, file.path))
     refs = {
         file.path: store.put_file(Buckets.MODELS, f"{version}/{file.path}", folder / file.path)
         for file in files
@@ -147,10 +121,6 @@ def _publish(store: ObjectStore, spec: ExportSpec, folder: Path, signing_key: st
         manifest=store.put(Buckets.MODELS, f"{version}/{MANIFEST}", body, "application/json"),
         model=refs[MODEL_FILE],
     )
-
-
-def _described(folder: Path) -> list[ExportedFile]:
-    return [_describe(path, folder) for path in sorted(folder.rglob("*")) if path.is_file()]
 
 
 def _describe(path: Path, folder: Path) -> ExportedFile:

@@ -20,6 +20,7 @@ from services.trainer.domain.specs import Outcome, TrainSpec
 from services.trainer.fitting.faults import STORE_FAULTS, out_of_memory
 from services.trainer.runs.folder import FolderBusy, alone_in
 from services.trainer.runs.log import RunLog
+from services.trainer.runs.memory import memory_remedy
 from services.trainer.runs.training import Run
 from services.trainer.settings import TrainerSettings
 
@@ -79,12 +80,8 @@ def refused(error: Exception, spec: TrainSpec) -> ChildFailed | None:
             return ChildFailed(str(error), remedy)
     if not out_of_memory(error):
         return None
-    options = spec.options
-    remedy = (
-        f"lower options.batch_size (now {options.batch_size}), choose a smaller network "
-        f"(now {options.network}), or add memory"
-    )
-    return ChildFailed(f"memory ran out: {str(error)[:500] or type(error).__name__}", remedy)
+    told = f"memory ran out: {str(error)[:500] or type(error).__name__}"
+    return ChildFailed(told, memory_remedy(spec.options))
 
 
 def main() -> None:

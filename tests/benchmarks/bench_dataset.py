@@ -23,7 +23,7 @@ from contracts.manifests import SNAPSHOT_COLUMNS
 from contracts.training import DatasetRules
 from services.trainer.domain.dataset import build_dataset
 from services.trainer.domain.explaining import Explainer
-from services.trainer.domain.facts import Ancestor
+from services.trainer.domain.known import Ancestor
 from services.trainer.domain.seen import seen_by
 from services.trainer.domain.summary import counts_of, summarise
 from services.trainer.fitting.manifest import read_dataset, read_snapshot, write_dataset

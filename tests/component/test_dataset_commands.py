@@ -149,7 +149,13 @@ def test_hostile_labels_drive_no_terminal(desk: DatasetDesk) -> None:
 def test_every_route_wants_the_token_and_refuses_what_it_does_not_know(desk: DatasetDesk) -> None:
     url = session.find_stack(None).urls["trainer"]
     assert httpx.get(f"{url}/api/v1/datasets/newest").status_code == 401
-    for path in ("preview?minimum=3", "newest/images?image_id=ab", "x/images", "preview?validation_share=1"):
+    for path in (
+        "preview?minimum=3",
+        "newest/images?image_id=ab",
+        "x/images",
+        "preview?validation_share=1",
+        "preview?snapshot_id=a%00b",
+    ):
         answer = httpx.get(f"{url}/api/v1/datasets/{path}", headers={"Authorization": f"Bearer {TOKEN}"})
         assert answer.status_code == 422, path
         assert answer.json()["detail"]

@@ -22,7 +22,7 @@ from services.trainer.settings import TrainerSettings
 from tests.support.export_house import CLASSES, SIDES, ExportHouse
 from tests.support.servers import S3Server
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.models]
 
 
 def settings_of(weed: S3Server, folder: Path) -> TrainerSettings:

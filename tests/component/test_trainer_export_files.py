@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -20,17 +21,18 @@ from contracts.values import ObjectRef
 from services.networks import archive
 from services.runtime import signing
 from services.runtime.model_archive import ModelRefused
-from services.runtime.objectstore import ObjectDamaged, ObjectStore
-from services.trainer import exporting
-from services.trainer.domain.export_specs import ExportResult
-from services.trainer.exporting import MODEL_FILE, export
+from services.runtime.objectstore import ObjectDamaged, ObjectMissing, ObjectStore
+from services.trainer.domain.export_specs import MODEL_FILE, ExportResult
+from services.trainer.exporting import export
+from services.trainer.fitting import export_files
+from services.trainer.fitting.manifest import read_dataset
 from services.trainer.fitting.measuring import LiteModel
 from services.trainer.fitting.warmup import PLACE, read_warmup
 from tests.support.export_house import CLASSES, KEY, SIZE_PX, ExportHouse
 from tests.support.servers import S3Server
 from tests.support.tampered_model import with_lambda
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.models]
 
 BARE = """
 import sys
@@ -89,10 +91,18 @@ def test_an_export_holds_all_that_a_server_and_a_person_need(
     house: ExportHouse, exported: ExportResult, folder: Path
 ) -> None:
     manifest = manifest_of(house.store, exported)
-    assert {file.path for file in manifest.files} >= {
-        "711/saved_model.pb", f"711/{PLACE}", "711/variables/variables.index", MODEL_FILE, "model.tflite",
-        "labels.json", "dataset.parquet", "evaluation.json", "history.json", "README.md",
+    served = {"saved_model.pb", "fingerprint.pb", str(PLACE)}
+    served |= {"variables/variables.index", "variables/variables.data-00000-of-00001"}
+    assert {file.path for file in manifest.files} == {f"711/{name}" for name in served} | {
+        MODEL_FILE, "model.tflite", "labels.json", "dataset.parquet", "dataset.json", "evaluation.json",
+        "history.json", "curves.png", "log.txt", "README.md",
     }  # fmt: skip
+    # As the run left them, under the names of an export.
+    assert (folder / "dataset.json").read_text() == "summary.json"
+    assert (folder / "curves.png").read_text() == "curves.png"
+    assert (folder / "log.txt").read_text() == "log.txt"
+    assert len(read_dataset((folder / "dataset.parquet").read_bytes())) == len(house.library.rows)
+    assert json.loads((folder / "evaluation.json").read_bytes())["gate"]["verdict"] == "go"
     assert exported.manifest.key == "711/export.json"
     assert (manifest.network, manifest.classes, manifest.image_size_px) == ("small_cnn", CLASSES, SIZE_PX)
     assert json.loads((folder / "labels.json").read_text()) == dict(zip("012", CLASSES, strict=True))
@@ -171,6 +181,9 @@ def test_a_changed_file_is_refused_and_the_next_export_makes_it_good(weed: S3Ser
         fetched(house.store, first, tmp_path / "damaged")
     second = export(house.store, spec(), KEY)
     fetched(house.store, second, tmp_path / "mended")
+    with pytest.raises(signing.SignatureRefused, match="a key has 64 hexadecimal digits"):
+        export(house.store, spec(), "no key")
+    assert house.store.get(second.manifest)  # a wrong setting takes no export away
     keys = set(house.store.list(Buckets.MODELS, "712/"))
     assert "712/left-behind" not in keys
     assert "712/variants/int8/x.tflite" in keys
@@ -215,7 +228,8 @@ def test_an_export_cut_off_after_any_write_shows_nothing_and_the_next_one_comple
     weed: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     house = ExportHouse(weed.store(), "713", tmp_path)
-    monkeypatch.setattr(exporting, "write_files", made_once(exporting.write_files, tmp_path / "files"))
+    monkeypatch.setattr(export_files, "write_files", made_once(export_files.write_files, tmp_path / "files"))
+    graph = house.store.put(Buckets.MODELS, "713/713/saved_model.pb", b"of another export")
     writes = 0
     while True:
         mortal: Any = MortalStore(house.store, writes)
@@ -223,6 +237,9 @@ def test_an_export_cut_off_after_any_write_shows_nothing_and_the_next_one_comple
             done = export(mortal, house.export_spec(), KEY)
         except Cut:
             assert not house.store.exists(Buckets.MODELS, "713/export.json"), writes
+            if writes >= 2:  # no server finds the old graph beside new variables
+                with pytest.raises((ObjectMissing, ObjectDamaged)):
+                    house.store.get(graph)
             writes += 1
         else:
             break
@@ -230,8 +247,19 @@ def test_an_export_cut_off_after_any_write_shows_nothing_and_the_next_one_comple
     fetched(house.store, done, tmp_path / "whole")
 
 
-def test_a_model_with_a_lambda_layer_is_not_exported(house: ExportHouse) -> None:
-    bad = with_lambda(house.store.get(house.trained.model))
+def saved_with_a_lambda(folder: Path) -> bytes:
+    """As Keras itself writes one, bytecode and all."""
+    pixels = keras.Input((SIZE_PX, SIZE_PX, 3))
+    flat = keras.layers.Flatten()(keras.layers.Lambda(lambda x: x / 255)(pixels))
+    path = folder / "lambda.keras"
+    keras.Model(pixels, keras.layers.Dense(len(CLASSES), activation="softmax")(flat)).save(path)
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("kind", ["tampered", "saved"])
+def test_a_model_with_a_lambda_layer_is_not_exported(house: ExportHouse, tmp_path: Path, kind: str) -> None:
+    whole = house.store.get(house.trained.model)
+    bad = with_lambda(whole) if kind == "tampered" else saved_with_a_lambda(tmp_path)
     ref = house.store.put(Buckets.MODELS, "714/bad.keras", bad)
     trained = house.trained.model_copy(update={"model": ref, "model_version": "714"})
     with pytest.raises(ModelRefused, match="has a Lambda, which runs bytecode"):

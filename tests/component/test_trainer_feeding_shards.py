@@ -177,11 +177,12 @@ def test_a_picture_damaged_in_the_store_is_named(store: CountedStore, name: str,
             train.pixels(np.array([3]))
 
 
+@pytest.mark.parametrize("place", [{"offset": 10**12}, {"offset": 2**63 - 1, "size": 2**63 - 1}])
 def test_a_picture_beyond_the_end_of_its_shard_is_named(
-    store: CountedStore, name: str, tmp_path: Path
+    place: dict[str, int], store: CountedStore, name: str, tmp_path: Path
 ) -> None:
     made = FedShards(store, name)
-    far = made.rows[0].model_copy(update={"offset": 10**12})
+    far = made.rows[0].model_copy(update=place)
     with (
         pytest.raises(MemberDamaged, match=r"ends beyond its \d+ bytes; pack the snapshot again"),
         open_sides(store, [far], made.size_px, tmp_path),

@@ -13,15 +13,9 @@ from contracts.commands import RequestTraining
 from contracts.events import TrainProgressed, TrialCompleted
 from contracts.message import Message
 from tests.support.probe import until
-from tests.support.search_house import (
-    PATIENCE_S,
-    RATES,
-    SearchHouse,
-    begin,
-    completed_search,
-    said,
-)
+from tests.support.search_house import PATIENCE_S, RATES, begin, completed_search, two_classes
 from tests.support.servers import Broker, Postgres, S3Server
+from tests.support.trainer_house import TrainerHouse, said
 
 pytestmark = [pytest.mark.integration, pytest.mark.faults]
 
@@ -31,10 +25,11 @@ async def test_a_search_ends_with_each_trial_once_wherever_a_trainer_dies(
     moment: type[Message], broker: Broker, weed: S3Server, postgres: Postgres, tmp_path: Path
 ) -> None:
     await asyncio.to_thread(broker.provision)
-    house = SearchHouse(broker, weed, await asyncio.to_thread(postgres.new_database), tmp_path)
-    packed = await asyncio.to_thread(house.packed, f"search-kill-{moment.__name__.lower()}")
+    house = TrainerHouse(broker, weed, await asyncio.to_thread(postgres.new_database), tmp_path)
+    packed = await asyncio.to_thread(two_classes, house, f"search-kill-{moment.__name__.lower()}")
     client = await broker.client("admin")
     js = client.jetstream(timeout=15)
+    await house.hurry(js)
 
     async def reached() -> bool:
         return bool(await said(js, moment))

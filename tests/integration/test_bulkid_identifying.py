@@ -31,7 +31,7 @@ from tests.support.model_services import model_service_settings
 from tests.support.probe import dead_letters, say, until
 from tests.support.servers import Broker, Postgres, S3Server
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.models]
 
 
 @pytest.fixture

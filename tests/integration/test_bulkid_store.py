@@ -58,7 +58,7 @@ def exported(request_id: str, at: datetime) -> ModelExported:
             "request_id": request_id,
             "model_version": "002",
             "snapshot_id": "s-1",
-            "manifest": OBJECT,
+            "manifest": OBJECT | {"bucket": "models", "key": "manifest.json"},
             "model": OBJECT,
             "image_size_px": 8,
             "classes": ["a", "b"],

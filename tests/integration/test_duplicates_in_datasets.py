@@ -31,7 +31,7 @@ from tests.support.model_services import model_service_settings
 from tests.support.probe import say, until
 from tests.support.servers import Broker, S3Server
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.models]
 
 M = TypeVar("M", bound=Message)
 RULES = DatasetRules(minimum_per_class=5, maximum_per_class=30, train_share=0.5, validation_share=0.2)

@@ -3,98 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-import sqlalchemy as sa
 
-from contracts.commands import RequestCompression, RequestExport, RequestTraining
-from contracts.events import ModelCompressed, ModelExported, ModelScored, ModelTrained
+from contracts.events import ModelCompressed, ModelExported
 from contracts.manifests import Buckets
-from contracts.message import Message, message_types
-from contracts.values import ObjectRef
 from services.ops.clients.errors import OpsError
 from services.ops.clients.exports import check_folder, check_stored, download
-from services.runtime.database import Database
-from services.runtime.delivery import Delivery, Unprocessable
-from services.runtime.logs import get_log
+from services.runtime.delivery import Unprocessable
 from services.runtime.signing import public_key_of
-from services.trainer import store
-from services.trainer.handlers import Exporter
-from services.trainer.settings import TrainerSettings
-from tests.support.colour_library import NOW
-from tests.support.export_house import KEY, OPTIONS, ExportHouse
-from tests.support.model_services import model_service_settings
+from tests.support.export_desk import ExportDesk, compression, order, scored
+from tests.support.export_house import KEY
 from tests.support.servers import S3Server
 
 pytestmark = pytest.mark.integration
 
 
-class Desk:
-    """The exporter's handler, with one registered model."""
-
-    def __init__(self, weed: S3Server, folder: Path) -> None:
-        url = f"sqlite:///{folder}/trainer.sqlite"
-        fields = model_service_settings("trainer", weed, url, folder / "work")
-        # The children make TensorFlow's files whatever the trainer trains on.
-        fields |= {"export_signing_key": KEY, "training_threads": 1, "keras_backend": "jax"}
-        self.settings = TrainerSettings(**fields)
-        self.database = Database(url, store.metadata, source="trainer", owner="test")
-        self.store = weed.store()
-        self.exporter = Exporter(self.database, self.settings, get_log("trainer"))
-        self.house = ExportHouse(self.store, "000", folder / "house")
-
-    async def register(self, throw_away: bool = False) -> ModelTrained:
-        trained = self.house.trained.model_copy(update={"throw_away": throw_away})
-        request = RequestTraining(
-            run_id=trained.run_id, snapshot_id="s", options=OPTIONS, throw_away=throw_away, by="ann", requested_at=NOW,
-        )  # fmt: skip
-        await self.database.run(lambda unit: store.begin_run(unit, request, NOW))
-        version = await self.database.run(lambda unit: store.register(unit, trained))
-        assert version == "001"
-        return trained.model_copy(update={"model_version": version})
-
-    async def hear(self, message: Message) -> None:
-        delivery: Any = Delivery(message, "MODELS", 1, 1, datetime.now(UTC), message.message_id())
-        await self.exporter.handle(delivery)
-
-    async def told(self, kind: type[Message]) -> list[Any]:
-        table = store.metadata.tables["outbox"]
-        query = sa.select(table.c.subject, table.c.body).order_by(table.c.outbox_id)
-        rows = await self.database.read(lambda c: c.execute(query).all())
-        messages = [message_types()[row.subject].model_validate_json(row.body) for row in rows]
-        return [message for message in messages if isinstance(message, kind)]
-
-
 @pytest.fixture
-async def desk(weed: S3Server, tmp_path: Path) -> AsyncIterator[Desk]:
-    made = Desk(weed, tmp_path)
-    for key in list(made.store.list(Buckets.MODELS, "001/")):  # of another test on this server
-        made.store.remove(Buckets.MODELS, key)
+def desk(weed: S3Server, tmp_path: Path) -> Iterator[ExportDesk]:
+    made = ExportDesk(weed, tmp_path, f"sqlite:///{tmp_path}/trainer.sqlite")
+    made.clear()
     yield made
     made.database.close()
 
 
-def scored(model: ModelTrained, report: ObjectRef, verdict: str = "go") -> ModelScored:
-    return ModelScored.model_validate({
-        "request_id": model.run_id, "model_version": model.model_version, "threshold": 95.0, "sets": [],
-        "gate": {"verdict": verdict, "rules": []}, "report": report, "scores": report, "scored_at": NOW,
-        "throw_away": model.throw_away,
-    })  # fmt: skip
-
-
-def compression(version: str, **options: Any) -> RequestCompression:
-    return RequestCompression.model_validate(
-        {"request_id": "compress-0001", "model_version": version, "options": options, "by": "ann"}
-        | {"requested_at": NOW}
-    )
-
-
-async def test_a_killed_export_shows_nothing_and_is_completed_signed_told_once_and_fetched(
-    desk: Desk, tmp_path: Path
+async def test_a_killed_export_shows_no_half_and_is_completed_signed_told_once_and_fetched(
+    desk: ExportDesk, tmp_path: Path
 ) -> None:
     model = await desk.register()
     report = desk.store.put(
@@ -102,7 +38,7 @@ async def test_a_killed_export_shows_nothing_and_is_completed_signed_told_once_a
     )
     killed = asyncio.create_task(desk.hear(scored(model, report)))
     async with asyncio.timeout(300):  # its first files come to the store late: the child dies in the midst
-        while not list(desk.store.list(Buckets.MODELS, "001/")) and not killed.done():
+        while not desk.objects() and not killed.done():
             await asyncio.sleep(0.01)
     killed.cancel()
     await asyncio.wait([killed])
@@ -110,19 +46,26 @@ async def test_a_killed_export_shows_nothing_and_is_completed_signed_told_once_a
     public_key = public_key_of(KEY)
     if not killed.cancelled():
         raise AssertionError("the export ended before it could be killed")
-    with pytest.raises(OpsError, match="model 001 is not exported"):
+    if "001/export.json" in desk.objects():  # it was faster than the kill: then all of it is there
         check_stored(desk.store, "001", public_key)
+    else:
+        with pytest.raises(OpsError, match="model 001 is not exported"):
+            check_stored(desk.store, "001", public_key)
 
     await desk.hear(scored(model, report))
     await desk.hear(scored(model, report))  # redelivery
-    order = RequestExport(
-        request_id="order-0001", model_version="001", by="ann", reason="why", requested_at=NOW
-    )
-    await desk.hear(order)
+    assert check_stored(desk.store, "001", public_key).public_key == public_key
+    desk.store.put(Buckets.MODELS, "001/labels.json", b"{}")
+    with pytest.raises(OpsError, match=r"001/labels\.json is not .* again: `menagerie export 001`"):
+        check_stored(desk.store, "001", public_key)
+    await desk.hear(order())  # which is what the sentence advises
     first, second = await desk.told(ModelExported)
-    assert (first.manifest, first.ordered_by, second.ordered_by) == (second.manifest, None, "ann")
+    assert (first.ordered_by, second.ordered_by) == (None, "ann")
 
     assert check_stored(desk.store, "001", public_key).public_key == public_key
+    desk.store.put(Buckets.MODELS, "002/export.json", desk.store.get(second.manifest))
+    with pytest.raises(OpsError, match="in the place of model 002 is the export of model 001"):
+        check_stored(desk.store, "002", None)
     fetched = download(desk.store, "001", tmp_path / "models", public_key)
     folder = tmp_path / "models" / "001"
     assert check_folder(folder, public_key) == fetched
@@ -156,7 +99,7 @@ def check_refusals(folder: Path, public_key: str) -> None:
         check_folder(folder, None)
 
 
-async def test_a_model_is_compressed_once_a_request(desk: Desk) -> None:
+async def test_a_model_is_compressed_once_a_request(desk: ExportDesk) -> None:
     await desk.register()
     asked = compression("001", int8=True, float16=False, dynamic_range=False)
     await desk.hear(asked)
@@ -168,15 +111,12 @@ async def test_a_model_is_compressed_once_a_request(desk: Desk) -> None:
         assert desk.store.get(variant.file)
 
 
-async def test_throw_away_and_unknown_models_are_neither_exported_nor_compressed(desk: Desk) -> None:
+async def test_throw_away_and_unknown_models_are_neither_exported_nor_compressed(desk: ExportDesk) -> None:
     await desk.register(throw_away=True)
-    order = RequestExport(
-        request_id="order-0001", model_version="001", by="ann", reason="why", requested_at=NOW
-    )
     with pytest.raises(Unprocessable, match="model 001 is of a throw-away run, which is never exported"):
-        await desk.hear(order)
+        await desk.hear(order())
     with pytest.raises(Unprocessable, match="model 001 is of a throw-away run, which is never compressed"):
         await desk.hear(compression("001"))
     with pytest.raises(Unprocessable, match="there is no model 404; the newest are: 001"):
         await desk.hear(compression("404"))
-    assert not list(desk.store.list(Buckets.MODELS, "001/"))
+    assert desk.objects() == []

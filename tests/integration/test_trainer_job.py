@@ -20,10 +20,11 @@ from services.runtime.child import ChildFailed
 from services.runtime.objectstore import ObjectDamaged, ObjectStore
 from services.trainer.domain.specs import Base, Outcome, TrainSpec
 from services.trainer.job import work
+from services.trainer.runs.training import Run
 from tests.support.digit_library import DigitLibrary
 from tests.support.servers import S3Server
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.models]
 
 
 class Job:
@@ -53,6 +54,7 @@ def job(
 ) -> Job:
     for name, value in weed.settings.child_env().items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setenv("MENAGERIE_WORK_DIR", str(tmp_path / "work"))
     return Job(weed.store(), hashlib.sha256(request.node.nodeid.encode()).hexdigest()[:16], tmp_path)
 
 
@@ -109,7 +111,10 @@ def test_a_base_of_another_network_or_size_is_refused_with_a_remedy(job: Job) ->
 def test_an_unknown_network_is_refused_with_the_names_of_the_known(job: Job) -> None:
     with pytest.raises(ChildFailed, match="network 'resnet' is not known") as caught:
         job.run(options=TrainOptions(network="resnet"))
-    assert caught.value.remedy == "set options.network to one of: small_cnn"
+    assert caught.value.remedy == (
+        "set options.network to one of: efficientnet_lite0, inception_v4, small_cnn, "
+        "or a network of keras.applications; nearest: ResNet50, ResNet152, ResNet101"
+    )
 
 
 def test_pictures_of_another_size_than_the_snapshot_says_are_refused(job: Job) -> None:
@@ -120,6 +125,19 @@ def test_pictures_of_another_size_than_the_snapshot_says_are_refused(job: Job) -
 def test_a_missing_object_is_a_fault_that_is_worth_another_try(job: Job) -> None:
     gone = ObjectRef(bucket="snapshots", key=f"{job.name}/gone.parquet", size=1, sha256="0" * 64)
     assert "ObjectMissing: snapshots/" in str(job.run(snapshot=gone).fault)
+
+
+def test_an_error_of_the_trainer_itself_stands_in_the_log(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_run: Run) -> Outcome:
+        raise RuntimeError("a mistake of ours")
+
+    monkeypatch.setattr(Run, "result", broken)
+    with pytest.raises(RuntimeError):
+        job.run()
+    (part,) = job.store.list("models", f"runs/{job.name}/log/")
+    assert b"an error of the trainer itself: RuntimeError('a mistake of ours')" in b"".join(
+        job.store.stream("models", part)
+    )
 
 
 def test_a_snapshot_manifest_that_is_no_parquet_ends_the_run(job: Job) -> None:

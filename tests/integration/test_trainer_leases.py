@@ -10,20 +10,24 @@ from typing import Any, TypeVar
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
 
 from contracts.commands import CancelTraining
 from contracts.events import TrainCancelled, TrainFailed, TrainProgressed, TrialCompleted
 from contracts.message import message_types
 from deploy.migrate import upgrade
-from services.runtime.database import Database, Unit
+from services.runtime.database import Database, Unit, make_engine
 from services.trainer import store
 from services.trainer.store import LeaseLost, RunState, Stop, StopKind
+from services.trainer.store.leases import let_go_when_held
 from tests.integration.test_trainer_store import HELD, request_of, trained_by
 from tests.support.colour_library import NOW
+from tests.support.servers import Postgres
 
 pytestmark = pytest.mark.integration
 
 T = TypeVar("T")
+PATIENCE_S = 60.0
 LONG_S, GONE_S = 60.0, -1.0
 """A lease that lasts for the test, and one that has run out."""
 FAILED = TrainFailed(run_id="run-one", error="no class", remedy="label more", failed_at=NOW)
@@ -49,6 +53,9 @@ class Desk:
             request_id="cancel-1", run_id=run_id, by="ann", reason=reason, requested_at=NOW
         )
         return await self.do(store.cancel_run, asked, NOW)
+
+    async def give_up(self) -> bool:
+        return await self.do(store.give_up, request_of("run-one"), FAILED, NOW)
 
     async def told(self) -> list[Any]:
         table = store.metadata.tables["outbox"]
@@ -83,6 +90,22 @@ async def test_a_run_has_one_owner_until_its_lease_runs_out(desk: Desk) -> None:
     assert not await desk.held("third")
     await desk.do(store.release, "run-one", "other")
     assert await desk.held("third")
+
+
+async def test_an_owner_that_is_held_in_a_transaction_holds_up_nobody(postgres: Postgres) -> None:
+    url = postgres.new_database()
+    upgrade("trainer", url)
+    database = Database(url, store.metadata, source="trainer", owner="test")
+    desk, held = Desk(database), make_engine(url)
+    let_go_when_held(held, 0.1)
+    await desk.begin()
+    with held.connect() as connection:
+        assert store.take(Unit(connection, "trainer"), "run-one", "held", LONG_S)
+        assert await asyncio.wait_for(desk.held("other"), PATIENCE_S)  # it waits for the other's row
+        with pytest.raises(DBAPIError, match="idle-in-transaction"):
+            store.release(Unit(connection, "trainer"), "run-one", "held")
+    held.dispose()
+    database.close()
 
 
 async def test_of_many_that_want_a_run_at_once_one_gets_it(desk: Desk) -> None:
@@ -179,6 +202,40 @@ async def test_a_pruned_trial_is_no_cancelled_run(desk: Desk) -> None:
     assert not await desk.do(store.cancel_instead, "run-one", NOW, "mine")
     await desk.do(store.end_with, pruned, RunState.DONE, NOW, "mine")
     assert await desk.told() == [pruned]
+
+
+async def test_a_run_that_is_given_up_is_told_once_and_goes_on_when_it_is_sent_again(desk: Desk) -> None:
+    for _ in range(2):
+        assert await desk.give_up()  # it was never begun: its snapshot did not come
+    assert await desk.state() is RunState.GIVEN_UP
+    assert await desk.told() == [FAILED]
+    assert not await desk.held()
+    assert await desk.begin() is RunState.RUNNING
+    assert await desk.held()
+    assert await desk.do(store.register, trained_by("run-one"), "mine") == "001"
+    assert await desk.give_up()  # the letter is heard once more
+    assert await desk.state() is RunState.DONE
+    assert [type(message).__name__ for message in await desk.told()] == ["TrainFailed", "ModelTrained"]
+
+
+async def test_a_run_that_a_trainer_works_on_is_not_given_up(desk: Desk) -> None:
+    await desk.begin()
+    await desk.held()
+    assert not await desk.give_up()
+    assert await desk.state() is RunState.RUNNING
+    await desk.do(store.release, "run-one", "mine")
+    assert await desk.give_up()
+    assert await desk.told() == [FAILED]
+
+
+async def test_a_cancelled_run_that_is_given_up_is_told_as_cancelled(desk: Desk) -> None:
+    await desk.begin()
+    await desk.held()
+    await desk.cancel()
+    await desk.do(store.release, "run-one", "mine")  # its trainer was stopped before it saw the order
+    assert await desk.give_up()
+    assert [type(message).__name__ for message in await desk.told()] == ["TrainCancelled"]
+    assert await desk.state() is RunState.CANCELLED
 
 
 async def test_the_database_tells_the_time_of_leases(desk: Desk) -> None:

@@ -11,13 +11,13 @@ import pytest
 from contracts.events import TrainFailed
 from contracts.training import DatasetRules
 from services.trainer.settings import TrainerSettings
-from tests.integration.test_trainer_stopping import Room
 from tests.support.digit_library import DigitLibrary
 from tests.support.model_services import model_service_settings
 from tests.support.servers import S3Server
 from tests.support.trainer_house import QUICK, training
+from tests.support.trainer_room import TrainerRoom
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.models]
 
 SIDE_PX = 299
 IMAGES = 40
@@ -26,24 +26,24 @@ ENOUGH_TO_BEGIN = 1_750_000_000
 
 
 @pytest.fixture
-async def room(weed: S3Server, tmp_path: Path) -> AsyncIterator[Room]:
+async def room(weed: S3Server, tmp_path: Path) -> AsyncIterator[TrainerRoom]:
     values = model_service_settings("trainer", weed, f"sqlite:///{tmp_path}/t.sqlite", tmp_path / "work")
     settings = TrainerSettings(**values, training_memory_bytes=ENOUGH_TO_BEGIN, training_threads=1)
-    made = Room(settings, weed.store(), "memory")
+    made = TrainerRoom(settings, weed.store(), "memory")
     yield made
     made.database.close()
 
 
-async def test_a_run_without_enough_memory_ends_with_what_to_lower(room: Room) -> None:
+async def test_a_run_without_enough_memory_ends_with_what_to_lower(room: TrainerRoom) -> None:
     library = DigitLibrary(room.objects, "memory", "", 0)
     for number in range(2 * IMAGES):
         pixels = np.full((SIDE_PX, SIDE_PX, 3), number, np.uint8)
         library.add_pixels(pixels, label="01"[number % 2], label_kind="class")
     packed = library.packed(image_size_px=SIDE_PX)
-    await room.hear_snapshot(packed)
+    await room.hear(packed)
     rules = DatasetRules(minimum_per_class=10, maximum_per_class=IMAGES)
     options = QUICK.model_copy(update={"batch_size": 2 * IMAGES})
-    await room.train(training("run-1", packed, options=options, rules=rules))
+    await room.hear(training("run-1", packed, options=options, rules=rules))
     (failed,) = await room.told()
     assert isinstance(failed, TrainFailed)
     assert "memory ran out" in failed.error

@@ -16,7 +16,7 @@ from services.runtime.objectstore import ObjectStore
 from services.trainer.runs.checkpoints import RunCheckpoints, remove_checkpoints
 from services.trainer.runs.curves import draw
 from services.trainer.runs.folder import FolderBusy, alone_in
-from services.trainer.runs.log import RunLog
+from services.trainer.runs.log import RunLog, join_log, join_log_left
 from tests.support.servers import S3Server
 
 pytestmark = pytest.mark.integration
@@ -43,6 +43,20 @@ def writing(data: bytes) -> Callable[[Path], None]:
 
 def stored(objects: ObjectStore, run_id: str) -> list[str]:
     return sorted(objects.list("models", f"runs/{run_id}/checkpoint/"))
+
+
+def objects_read(objects: ObjectStore, key: str) -> bytes:
+    return b"".join(objects.stream("models", key))
+
+
+def keys_of_log(objects: ObjectStore, run_id: str) -> list[str]:
+    return list(objects.list("models", f"runs/{run_id}/log"))
+
+
+def words(objects: ObjectStore, run_id: str) -> list[str]:
+    """What the joined log says, without the times."""
+    lines = objects_read(objects, f"runs/{run_id}/log.txt").decode().splitlines()
+    return [line.partition("  ")[2] for line in lines]
 
 
 def test_another_machine_goes_on_from_the_newest_checkpoint_in_the_store(
@@ -100,6 +114,23 @@ def test_a_full_disk_costs_a_checkpoint_and_not_the_run(
     assert kept == [1]
 
 
+def test_a_file_system_without_links_costs_the_copy_in_the_store_and_not_the_run(
+    objects: ObjectStore, run_id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(_self: Path, _target: Path) -> None:
+        raise OSError(1, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "hardlink_to", refused)
+    checkpoints = RunCheckpoints(objects, run_id, tmp_path, AT_ONCE_S)
+    checkpoints.save(writing(b"one"))
+    checkpoints.save(writing(b"two"))
+    checkpoints.close()
+    assert stored(objects, run_id) == []
+    found = RunCheckpoints(objects, run_id, tmp_path, NEVER_S).newest()
+    assert found is not None
+    assert found.read_bytes() == b"two"
+
+
 def test_the_log_of_all_lives_of_a_run_is_one_file_at_the_end(objects: ObjectStore, run_id: str) -> None:
     killed = RunLog(objects, run_id, NEVER_S)
     killed.say("the first life", "epoch 1")
@@ -116,6 +147,50 @@ def test_the_log_of_all_lives_of_a_run_is_one_file_at_the_end(objects: ObjectSto
     again = RunLog(objects, run_id, NEVER_S)
     again.say("the third life")
     assert len(objects.get(again.finish()).decode().splitlines()) == 5
+
+
+def test_the_parts_of_a_killed_child_are_joined_by_another(objects: ObjectStore, run_id: str) -> None:
+    join_log_left(objects, run_id)
+    assert keys_of_log(objects, run_id) == []  # a run that never began has no log
+    killed = RunLog(objects, run_id, NEVER_S)
+    for line in ("one", "two"):
+        killed.say(line)
+        killed._send()
+    join_log_left(objects, run_id)
+    assert keys_of_log(objects, run_id) == [f"runs/{run_id}/log.txt"]
+    assert words(objects, run_id) == ["one", "two"]
+
+
+@pytest.mark.parametrize("removed", [0, 1])
+def test_a_join_of_the_log_that_was_killed_doubles_no_line(
+    objects: ObjectStore, run_id: str, removed: int
+) -> None:
+    log = RunLog(objects, run_id, NEVER_S)
+    parts = {}
+    for line in ("one", "two", "three"):
+        log.say(line)
+        log._send()
+        parts |= {key: objects_read(objects, key) for key in objects.list("models", f"runs/{run_id}/log/")}
+    join_log(objects, run_id)
+    for key in sorted(parts)[removed:]:  # as if it had been killed before it removed these
+        objects.put("models", key, parts[key])
+    again = RunLog(objects, run_id, NEVER_S)
+    again.say("four")
+    again.finish()
+    assert words(objects, run_id) == ["one", "two", "three", "four"]
+
+
+def test_a_log_that_is_closed_before_its_end_keeps_its_last_lines(objects: ObjectStore, run_id: str) -> None:
+    log = RunLog(objects, run_id, NEVER_S)
+    log.say("why the run goes on later")
+    log.close()
+    join_log_left(objects, run_id)
+    assert words(objects, run_id) == ["why the run goes on later"]
+    ended = RunLog(objects, run_id, NEVER_S)
+    whole = ended.finish()
+    ended.say("too late")
+    ended.close()
+    assert keys_of_log(objects, run_id) == [whole.key]  # told by its digest: it stays as it is
 
 
 def test_one_process_at_a_time_works_in_the_folder_of_a_run(tmp_path: Path) -> None:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
 from collections.abc import AsyncIterator, Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 import pytest
-import sqlalchemy as sa
 
 from contracts.commands import RequestExport, RequestTraining
 from contracts.events import (
@@ -25,25 +22,23 @@ from contracts.events import (
     TrialCompleted,
 )
 from contracts.manifests import Buckets, ExportManifest, History
-from contracts.message import Message, message_types
 from contracts.taxonomy import Merge, Split
 from contracts.training import DatasetRules, TrainOptions
 from contracts.values import ObjectRef, Side
-from services.runtime.database import Database
-from services.runtime.delivery import Delivery, Unprocessable
-from services.runtime.logs import get_log
+from services.runtime.delivery import Unprocessable
 from services.runtime.objectstore import ObjectStore
 from services.trainer import store
 from services.trainer.fitting.manifest import read_dataset
-from services.trainer.handlers import Exporter, NotYet, Trainer
+from services.trainer.handlers import NotYet
 from services.trainer.settings import TrainerSettings
 from tests.support.colour_library import NOW
 from tests.support.digit_library import DigitLibrary
 from tests.support.model_services import model_service_settings
 from tests.support.servers import S3Server
 from tests.support.taxonomies import taxonomy_of
+from tests.support.trainer_room import TrainerRoom, under_way
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.models]
 
 RULES = DatasetRules(maximum_per_class=40)
 OPTIONS = TrainOptions(
@@ -52,41 +47,11 @@ OPTIONS = TrainOptions(
 Named = Callable[[str], str]
 
 
-class Room:
-    """The trainer's handlers on the test's servers, without a broker."""
-
-    def __init__(self, settings: TrainerSettings) -> None:
-        self.settings = settings
-        self.database = Database(
-            settings.database_url.get_secret_value(), store.metadata, source="trainer", owner="test"
-        )
-        self._trainer = Trainer(self.database, settings, get_log("trainer"))
-        self._exporter = Exporter(self.database, settings, get_log("trainer"))
-
-    async def hear(self, message: Message) -> None:
-        delivery: Any = Delivery(message, "MODELS", 1, 1, datetime.now(UTC), message.message_id())
-        match message:
-            case RequestTraining():
-                await self._trainer.train(delivery)
-            case RequestExport() | ModelScored():
-                await self._exporter.handle(delivery)
-            case _:
-                await self._trainer.note_snapshot(delivery)
-
-    async def told(self) -> list[Message]:
-        table = store.metadata.tables["outbox"]
-        query = sa.select(table.c.subject, table.c.body).order_by(table.c.outbox_id)
-        rows = await self.database.read(lambda c: c.execute(query).all())
-        return [message_types()[row.subject].model_validate_json(row.body) for row in rows]
-
-    async def last(self) -> Message:
-        return (await self.told())[-1]
-
-
 @pytest.fixture
-async def room(weed: S3Server, tmp_path: Path) -> AsyncIterator[Room]:
+async def room(weed: S3Server, tmp_path: Path, named: Named) -> AsyncIterator[TrainerRoom]:
     url = f"sqlite:///{tmp_path}/trainer.sqlite"
-    made = Room(TrainerSettings(**model_service_settings("trainer", weed, url, tmp_path / "work")))
+    settings = TrainerSettings(**model_service_settings("trainer", weed, url, tmp_path / "work"))
+    made = TrainerRoom(settings, weed.store(), named("room"))
     yield made
     made.database.close()
 
@@ -135,7 +100,7 @@ def loaded(object_store: ObjectStore, ref: ObjectRef, folder: Path) -> keras.Mod
 
 
 async def test_the_first_model_is_fine_tuned_for_more_classes_and_exported_once_the_gate_says_go(
-    room: Room, object_store: ObjectStore, named: Named, tmp_path: Path
+    room: TrainerRoom, object_store: ObjectStore, named: Named, tmp_path: Path
 ) -> None:
     opening = DigitLibrary(object_store, named("opening"), "01", 50).packed()
     grown_library = DigitLibrary(object_store, named("grown"), "012", 60)
@@ -222,16 +187,12 @@ def check_export(
 
 
 async def test_a_run_that_was_killed_and_run_again_gives_the_weights_of_an_undisturbed_one(
-    room: Room, object_store: ObjectStore, named: Named, tmp_path: Path
+    room: TrainerRoom, object_store: ObjectStore, named: Named, tmp_path: Path
 ) -> None:
     packed = DigitLibrary(object_store, named("digits"), "01", 40).packed()
     await room.hear(packed)
-    disturbed = asyncio.create_task(room.hear(training(named("one"), packed.snapshot_id)))
-    async with asyncio.timeout(120):
-        while not await room.told() and not disturbed.done():
-            await asyncio.sleep(0.02)
-    disturbed.cancel()
-    await asyncio.wait([disturbed])
+    async with under_way(room, training(named("one"), packed.snapshot_id)) as disturbed:
+        assert not disturbed.done()  # it is ended here, with its child
     assert isinstance(await room.last(), TrainProgressed)
 
     await room.hear(training(named("one"), packed.snapshot_id))
@@ -247,7 +208,7 @@ async def test_a_run_that_was_killed_and_run_again_gives_the_weights_of_an_undis
     assert one.dataset.sha256 == two.dataset.sha256
 
 
-async def test_a_trial_registers_no_model(room: Room, object_store: ObjectStore, named: Named) -> None:
+async def test_a_trial_registers_no_model(room: TrainerRoom, object_store: ObjectStore, named: Named) -> None:
     packed = DigitLibrary(object_store, named("digits"), "01", 40).packed()
     await room.hear(packed)
     short = OPTIONS.model_copy(update={"epochs": 1})
@@ -260,7 +221,7 @@ async def test_a_trial_registers_no_model(room: Room, object_store: ObjectStore,
 
 
 async def test_a_run_trains_the_classes_of_the_taxonomy_version_it_asks_for(
-    room: Room, object_store: ObjectStore, named: Named
+    room: TrainerRoom, object_store: ObjectStore, named: Named
 ) -> None:
     document = taxonomy_of(Merge(into="round", members=("0", "2")), Split(class_name="round"))
     place = f"{named('taxonomy')}.json"
@@ -283,46 +244,8 @@ async def test_a_run_trains_the_classes_of_the_taxonomy_version_it_asks_for(
     assert "pack a new snapshot" in failed.remedy
 
 
-async def test_a_library_too_small_fails_the_run_once_with_the_nearest_classes(
-    room: Room, object_store: ObjectStore, named: Named
-) -> None:
-    packed = DigitLibrary(object_store, named("digits"), "01", 12).packed()
-    await room.hear(packed)
-    asked = training(named("run"), packed.snapshot_id, rules=DatasetRules())
-    await room.hear(asked)
-    await room.hear(asked)
-    (failed,) = await room.told()
-    assert isinstance(failed, TrainFailed)
-    assert failed.error == "no class has 40 labelled images"
-    assert failed.remedy.endswith("nearest: 0 12, 1 12")
-
-
-async def test_a_base_that_was_never_trained_fails_the_run(
-    room: Room, object_store: ObjectStore, named: Named
-) -> None:
-    await room.hear(DigitLibrary(object_store, named("digits"), "0", 1).packed())
-    await room.hear(training(named("run"), named("digits"), base="404"))
-    failed = await room.last()
-    assert isinstance(failed, TrainFailed)
-    assert failed.error == "there is no model 404 to start from"
-
-
-async def test_a_child_that_dies_is_tried_once_more_and_then_the_run_has_failed(
-    room: Room, object_store: ObjectStore, named: Named
-) -> None:
-    await room.hear(DigitLibrary(object_store, named("digits"), "0", 1).packed())
-    room.settings.keras_backend = "none-such"  # Keras refuses it while it is imported
-    asked = training(named("run"), named("digits"))
-    await room.hear(asked)
-    await room.hear(asked)
-    (failed,) = await room.told()
-    assert isinstance(failed, TrainFailed)
-    assert "died 2 times without coming further" in failed.error
-    assert "options.batch_size (now 16)" in failed.remedy
-
-
 async def test_throw_away_and_unknown_models_are_never_exported(
-    room: Room, object_store: ObjectStore
+    room: TrainerRoom, object_store: ObjectStore
 ) -> None:
     held = object_store.put("reports", "any", b"{}")
     trained = ModelTrained.model_validate({

@@ -28,7 +28,6 @@ from tests.support.browser import serving
 from tests.support.probe import until
 from tests.support.reporter_house import TOKEN, application, migrated, page_settings
 from tests.support.reporter_story import project_into
-from tests.support.search_house import said
 from tests.support.searching import (
     AT,
     SearchDesk,
@@ -40,6 +39,7 @@ from tests.support.searching import (
     search_desk,
 )
 from tests.support.servers import Broker, S3Server
+from tests.support.trainer_house import said
 
 pytestmark = pytest.mark.integration
 

@@ -11,8 +11,9 @@ import pytest
 from contracts.commands import RequestTraining
 from contracts.events import TrialCompleted
 from contracts.manifests import Buckets
-from tests.support.search_house import RATES, SearchHouse, begin, completed_search, said
+from tests.support.search_house import RATES, begin, completed_search, two_classes
 from tests.support.servers import Broker, Postgres, S3Server
+from tests.support.trainer_house import TrainerHouse, said
 
 pytestmark = pytest.mark.integration
 
@@ -21,8 +22,8 @@ async def test_two_trainers_share_a_search_and_its_best_request_is_ready_to_run(
     broker: Broker, weed: S3Server, postgres: Postgres, tmp_path: Path
 ) -> None:
     await asyncio.to_thread(broker.provision)
-    house = SearchHouse(broker, weed, await asyncio.to_thread(postgres.new_database), tmp_path)
-    packed = await asyncio.to_thread(house.packed, "search-two-trainers")
+    house = TrainerHouse(broker, weed, await asyncio.to_thread(postgres.new_database), tmp_path)
+    packed = await asyncio.to_thread(two_classes, house, "search-two-trainers")
     client = await broker.client("admin")
     js = client.jetstream(timeout=15)
     async with house.trainer("one"), house.trainer("other"):

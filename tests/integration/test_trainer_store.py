@@ -95,6 +95,18 @@ async def test_a_model_knows_the_line_it_comes_from(database: Database) -> None:
     assert await database.read(lambda c: store.line_of(c, "404")) == []
 
 
+async def test_a_line_with_a_gap_is_refused_because_what_was_trained_on_is_unknown(
+    database: Database,
+) -> None:
+    for run_id in ("run-one", "run-two", "run-three"):
+        await train(database, run_id)
+    models = store.metadata.tables["model"]
+    gone = sa.delete(models).where(models.c.model_version == "001")
+    await database.run(lambda unit: unit.connection.execute(gone))
+    with pytest.raises(LookupError, match="model 002 was fine-tuned from 001, whose row is missing"):
+        await database.read(lambda c: store.line_of(c, "003"))
+
+
 async def test_a_failed_run_stays_failed_and_takes_no_version(database: Database) -> None:
     await begin(database, "run-bad")
     failed = TrainFailed(run_id="run-bad", error="no class", remedy="label more", failed_at=NOW)

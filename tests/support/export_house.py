@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contracts.events import ModelTrained
+from contracts.manifests import Buckets
 from contracts.training import CompressionOptions, TrainOptions
 from services.runtime.objectstore import ObjectStore
 from services.trainer.domain.export_specs import CompressSpec, ExportSpec, Origin
@@ -99,9 +100,13 @@ class ExportHouse:
         counts = {"train": 0, "validation": 0, "test": 0, "benchmark": 0, "out": 0} | {
             side: count * len(CLASSES) for side, count in (self.sides or SIDES).items()
         }
+        of_the_run = {
+            name: self.store.put(Buckets.MODELS, f"drawn-{self.version}/{file}", file.encode())
+            for name, file in {"summary": "summary.json", "curves": "curves.png", "log": "log.txt"}.items()
+        }
         self.trained = self.library.trained(
             self.version, trained_archive(), classes=CLASSES, image_size_px=SIZE_PX, network="small_cnn",
-            images=counts, best_val_accuracy=0.97, seconds=90.0,
+            images=counts, best_val_accuracy=0.97, seconds=90.0, **of_the_run,
         )  # fmt: skip
         self._scratches = 0
 

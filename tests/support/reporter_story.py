@@ -13,11 +13,12 @@ from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
-from contracts.commands import RequestTraining
+from contracts.commands import RequestSearch, RequestTraining
 from contracts.events import (
     BenchmarkAssigned,
     BulkCompleted,
     BulkIdentified,
+    CompressedVariant,
     DeadLetterReason,
     DeadLetterStored,
     DoubleChecked,
@@ -33,11 +34,13 @@ from contracts.events import (
     ImageRelabelled,
     ImageRepeated,
     ImageUploaded,
+    ModelCompressed,
     ModelExported,
     ModelScored,
     ModelTrained,
     OpinionGiven,
     PairJudged,
+    SearchCompleted,
     SetScore,
     SideCounts,
     SnapshotPacked,
@@ -49,7 +52,7 @@ from contracts.events import (
 )
 from contracts.message import Message
 from contracts.taxonomy import Merge, Operation
-from contracts.training import TrainOptions
+from contracts.training import Span, TrainOptions
 from contracts.values import (
     Box,
     Candidate,
@@ -404,6 +407,35 @@ class Story:
             )
         )
         self.identified("bulk-002", "002", second)
+        self.improved("002", second)
+
+    def improved(self, version: str, snapshot_id: str) -> None:
+        """A search that found nothing better, and a smaller variant of the model."""
+        options = TrainOptions(learning_rate=0.002)
+        self.say(
+            RequestSearch(
+                search_id="search-rates", snapshot_id=snapshot_id, trials=4, by="ann", requested_at=self.now(),
+                space={"learning_rate": Span(low=1e-4, high=1e-2, log=True)},
+            )
+        )  # fmt: skip
+        self.say(
+            SearchCompleted(
+                search_id="search-rates", snapshot_id=snapshot_id, trials=4, pruned=1, failed=0,
+                best_run_id="search-rates-2", best_val_accuracy=0.98, best_options=options,
+                report=ref("reports", "searches/search-rates/report.json"),
+                page=ref("reports", "searches/search-rates/page.html"), completed_at=self.now(),
+            )
+        )  # fmt: skip
+        int8 = CompressedVariant(
+            name="int8", file=ref("models", f"{version}/int8.tflite"), size_ratio=0.27, accuracy=0.972,
+            accuracy_delta=-0.002, agreement=0.994, images_per_s=2100.0, speed_ratio=1.8,
+        )  # fmt: skip
+        self.say(
+            ModelCompressed(
+                request_id="compress-1", model_version=version, test_images=500, variants=(int8,),
+                compressed_at=self.now(), accuracy=0.974,
+            )
+        )  # fmt: skip
 
     def snapshot(self, snapshot_id: str) -> str:
         """Packed; returns its id."""

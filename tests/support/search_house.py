@@ -1,72 +1,26 @@
-"""Real trainer processes on real servers, with a small packed library to search with."""
+"""A search by real trainers (trainer_house): what is asked for, and what must have come of it."""
 
 from __future__ import annotations
 
-import asyncio
-import os
-import sys
-from asyncio.subprocess import Process
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TypeVar
 
 from nats.js import JetStreamContext
 
 from contracts.commands import RequestSearch, RequestTraining
 from contracts.events import SearchCompleted, SnapshotPacked, TrialCompleted
-from contracts.message import Message
-from services.trainer.settings import TrainerSettings
 from tests.support.digit_library import DigitLibrary
-from tests.support.model_services import model_service_settings
 from tests.support.probe import dead_letters, say, until
 from tests.support.searching import search_request
-from tests.support.servers import Broker, S3Server
+from tests.support.trainer_house import TrainerHouse, said
 
-M = TypeVar("M", bound=Message)
-STREAM = "MODELS"
 PATIENCE_S = 1500.0
 """A trial is a child that imports TensorFlow: seconds, on a machine whose cores are shared many."""
 RATES = [0.0003, 0.001, 0.003, 0.01]
 
 
-@dataclass
-class SearchHouse:
-    """Servers and a database for any number of trainers at once."""
-
-    broker: Broker
-    s3: S3Server
-    database_url: str
-    folder: Path
-
-    def settings(self, name: str) -> TrainerSettings:
-        """Of one trainer; each has a work folder of its own, as on a machine of its own."""
-        values = model_service_settings(
-            "trainer", self.s3, self.database_url, self.folder / name, self.broker
-        )
-        return TrainerSettings(**values | {"http_port": 0, "training_threads": 1})
-
-    @asynccontextmanager
-    async def trainer(self, name: str) -> AsyncIterator[Process]:
-        """``python -m services.trainer``; its log lies in the folder."""
-        settings = await asyncio.to_thread(self.settings, name)
-        with (self.folder / f"{name}.log").open("ab") as log:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "services.trainer", env=os.environ | settings.child_env(), stderr=log,
-                stdout=log,
-            )  # fmt: skip
-        try:
-            yield process
-        finally:
-            if process.returncode is None:
-                process.terminate()
-            await process.wait()
-
-    def packed(self, name: str) -> SnapshotPacked:
-        """A snapshot of 28 digits of two classes."""
-        return DigitLibrary(self.s3.store(), name, "01", 14).packed()
+def two_classes(house: TrainerHouse, name: str) -> SnapshotPacked:
+    """A snapshot of 28 digits."""
+    return DigitLibrary(house.store, name, "01", 14).packed()
 
 
 def small_search(search_id: str, snapshot_id: str) -> RequestSearch:
@@ -82,16 +36,6 @@ def small_search(search_id: str, snapshot_id: str) -> RequestSearch:
         options={"epochs": 2, "batch_size": 8, "flip": False},
         rules={"minimum_per_class": 10},
     )
-
-
-async def said(js: JetStreamContext, kind: type[M]) -> list[M]:
-    """Every message of a kind in the log, in order."""
-    found = []
-    for seq in range(1, (await js.stream_info(STREAM)).state.last_seq + 1):
-        raw = await js.get_msg(STREAM, seq)
-        if raw.subject == kind.subject():
-            found.append(kind.model_validate_json(raw.data or b""))
-    return found
 
 
 async def completed_search(js: JetStreamContext) -> SearchCompleted:

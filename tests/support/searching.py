@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,9 +21,10 @@ from contracts.events import (
 from contracts.message import Message
 from contracts.values import ObjectRef
 from services.runtime.database import Unit, make_engine
+from services.trainer.domain.errors import TrainingError
 from services.trainer.search.report import ReportSpec
 from services.trainer.search.trials import Scalar, Trial, TrialState, run_of
-from services.trainer.store import metadata, searches
+from services.trainer.store import cancel_run, metadata, searches
 
 AT = datetime(2026, 11, 22, 8, tzinfo=UTC)
 HELD = ObjectRef(bucket="reports", key="any", size=2, sha256="0" * 64)
@@ -71,9 +72,16 @@ class SearchDesk:
 
     def say(self, message: Message, at: datetime = AT) -> None:
         """Hear it as the handlers do, in one transaction."""
+        self._do(lambda unit: self._apply(unit, message, at))
+
+    def refuse(self, request: RequestSearch, why: str) -> None:
+        """As when the request was put aside."""
+        self._do(lambda unit: searches.refuse_search(unit, request, TrainingError(why, "another"), AT))
+
+    def _do(self, work: Callable[[Unit], None]) -> None:
         with self.engine.connect().execution_options(immediate=True) as connection, connection.begin():
             unit = Unit(connection, "trainer")
-            self._apply(unit, message, at)
+            work(unit)
             self.told.extend(unit._messages)
 
     def _apply(self, unit: Unit, message: Message, at: datetime) -> None:
@@ -81,7 +89,8 @@ class SearchDesk:
             case RequestSearch():
                 searches.begin_search(unit, message, at)
             case CancelTraining():
-                assert searches.cancel_search(unit, message, at)
+                if not searches.cancel_search(unit, message, at):
+                    cancel_run(unit, message, at)
             case SearchCompleted():
                 searches.end_search(unit, message)
             case TrainProgressed():

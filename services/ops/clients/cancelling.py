@@ -29,12 +29,14 @@ async def cancelling(reporter: Reporter, run_id: str) -> Row:
 
 
 def refuse_ended(run_id: str, found: Row) -> None:
-    """Say how a run ended that is to be cancelled.
+    """Say how a run or a search ended that is to be cancelled.
 
     Raises:
-        OpsError: it has ended.
+        OpsError: it has ended, or is about to.
     """
     if found["kind"] == SEARCH:
+        if found["state"] == "stopping":
+            raise OpsError(f"search {run_id} is being cancelled already: its trials end after their step")
         if found["state"] != "running":
             raise OpsError(f"search {run_id} has ended ({found['state']}): there is nothing to cancel")
         return

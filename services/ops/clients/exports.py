@@ -64,15 +64,17 @@ def check_stored(store: ObjectStore, version: str, public_key: str | None) -> Ch
     """
     _, _, manifest = _stored(store, version, public_key)
     for file in manifest.files:
+        place = f"{Buckets.MODELS}/{version}/{file.path}"
+        remedy = f"order it again: `menagerie export {version}`"
         digest, size = hashlib.sha256(), 0
         try:
             for chunk in store.stream(Buckets.MODELS, f"{version}/{file.path}"):
                 digest.update(chunk)
                 size += len(chunk)
         except ObjectMissing as error:
-            raise _changed(f"{Buckets.MODELS}/{version}/{file.path}", "is missing") from error
+            raise _changed(place, "is missing", remedy) from error
         if (size, digest.hexdigest()) != (file.size, file.sha256):
-            raise _changed(f"{Buckets.MODELS}/{version}/{file.path}", "is not what the manifest says")
+            raise _changed(place, "is not what the manifest says", remedy)
     return _checked(manifest, public_key)
 
 
@@ -109,6 +111,18 @@ def download(store: ObjectStore, version: str, parent: Path, public_key: str | N
     return _checked(manifest, public_key)
 
 
+def download_file(store: ObjectStore, ref: ObjectRef, place: Path, remedy: str) -> None:
+    """Fetch one object, checked, to ``place``.
+
+    Raises:
+        OpsError: it is gone or damaged; ``remedy`` is the command that makes it anew.
+    """
+    try:
+        store.get_file(ref, place)
+    except (ObjectMissing, ObjectDamaged) as error:
+        raise OpsError(f"{error}: make it again, `{remedy}`") from error
+
+
 def _stored(
     store: ObjectStore, version: str, public_key: str | None
 ) -> tuple[bytes, bytes | None, ExportManifest]:
@@ -120,7 +134,13 @@ def _stored(
     signature = _object(store, f"{version}/{SIGNATURE}")
     if public_key is not None:
         _check_signature(body, signature, public_key)
-    return body, signature, _manifest(body, f"export {version}")
+    manifest = _manifest(body, f"export {version}")
+    if manifest.model_version != version:  # moved there whole, its signature would be good
+        raise OpsError(
+            f"what lies in the place of model {version} is the export of model {manifest.model_version}: "
+            f"do not serve it, order the right one with `menagerie export {version}`"
+        )
+    return body, signature, manifest
 
 
 def _object(store: ObjectStore, key: str) -> bytes | None:
@@ -139,7 +159,7 @@ def _manifest(body: bytes | None, of: str) -> ExportManifest:
         raise OpsError(f"the manifest of {of} is not readable: fetch the export again") from error
     for file in manifest.files:
         parts = PurePosixPath(file.path)
-        if parts.is_absolute() or ".." in parts.parts or "\\" in file.path:
+        if not parts.parts or parts.is_absolute() or ".." in parts.parts or "\\" in file.path:
             raise OpsError(
                 f"the manifest of {of} names {file.path!r}, outside its folder: do not use this export"
             )
@@ -168,10 +188,10 @@ def _check_file(folder: Path, file: ExportedFile) -> None:
         raise _changed(str(path), "is not what the manifest says")
 
 
-def _changed(place: str, what: str) -> OpsError:
-    return OpsError(
-        f"{place} {what}: do not serve this export, fetch it again with `menagerie download-model`"
-    )
+def _changed(
+    place: str, what: str, remedy: str = "fetch it again with `menagerie download-model`"
+) -> OpsError:
+    return OpsError(f"{place} {what}: do not serve this export, {remedy}")
 
 
 def _read(path: Path) -> bytes | None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from services.ops.clients.errors import OpsError
+from services.ops.clients.json_file import read_object
 
 SPELLINGS = "NAME=LOW:HIGH, NAME=LOW:HIGH:log, NAME=LOW:HIGH:STEP or NAME=VALUE,VALUE,..."
 REQUEST_FIELDS = frozenset({
@@ -38,12 +38,7 @@ def read_space_file(path: Path) -> dict[str, Any]:
     Raises:
         OpsError: it cannot be read, is no JSON object, or has fields that no search has.
     """
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise OpsError(f"{path} cannot be read as JSON ({error}): correct it") from error
-    if not isinstance(document, dict):
-        raise OpsError(f"{path} holds no JSON object: write {{option: values}} or the fields of a search")
+    document = read_object(path, "{option: values} or the fields of a search")
     if "space" not in document:
         return {"space": document}
     unknown = sorted(set(document) - REQUEST_FIELDS)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from services.ops.clients.errors import OpsError
+from services.ops.clients.json_file import read_object
 from services.ops.clients.spaces import scalar
 
 REQUEST_FIELDS = (
@@ -28,12 +28,7 @@ def read_request(path: Path) -> Fields:
     Raises:
         OpsError: it cannot be read, is no JSON object, or has fields that no request has.
     """
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise OpsError(f"{path} cannot be read as JSON ({error}): correct it") from error
-    if not isinstance(document, dict):
-        raise OpsError(f"{path} holds no JSON object: write the fields of a request, or its options")
+    document = read_object(path, "the fields of a request, or its options")
     fields = {name: value for name, value in document.items() if name not in OF_THE_ASKING}
     if not fields.keys() & set(REQUEST_FIELDS):
         fields = {"options": fields}

@@ -40,7 +40,7 @@ def download_model(
     as_json: AsJson = False,
 ) -> None:
     """Fetch an exported model, check it, and lay it out as TensorFlow Serving reads it."""
-    from services.ops.clients.exports import download
+    from services.ops.clients.exports import download, download_file
     from services.ops.commands.progress import waiting
 
     output = Output(as_json)
@@ -49,7 +49,7 @@ def download_model(
         ref = run(_variant(data_dir, version, variant))
         # Named by its content: another compression of the model gives another file.
         place = folder / f"{version}-{variant}-{ref.key.rpartition('/')[2]}"
-        store.get_file(ref, place)
+        download_file(store, ref, place, f"menagerie compress {version}")
         told = {"model_version": version, "variant": variant, "file": str(place), "sha256": ref.sha256}
         output.end(told, facts("Fetched", told))
         return

@@ -11,11 +11,12 @@ import sqlalchemy as sa
 from contracts.training import DatasetRules
 from services.reporter.domain.figures import bar_shares, chart_of, run_title
 from services.reporter.domain.flow import lay_out
-from services.reporter.store import bulk, library, models
+from services.reporter.store import bulk, library, models, searches
 
 CLASSES_SHOWN = 16
 MODELS_SHOWN = 3
 RUNS_SHOWN = 4
+SEARCHES_SHOWN = 2
 IDENTIFIED_SHOWN = 12
 ROWS_SHOWN = 8
 
@@ -74,11 +75,12 @@ def model_cards(connection: sa.Connection) -> Context:
 
 
 def training(connection: sa.Connection) -> Context:
-    """The newest runs and their curves."""
+    """The newest runs and their curves, and the newest searches."""
     runs = models.newest_runs(connection, RUNS_SHOWN)
     drawn = [run for run in reversed(runs) if run["epochs"]]
     return {
         "runs": [run | {"title": run_title(run)} for run in runs],
+        "searches": searches.searches(connection, SEARCHES_SHOWN),
         "chart": chart_of(drawn),
         "numbers": {run["run_id"]: place for place, run in enumerate(drawn, 1)},
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 
 from contracts.manifests import DatasetRow, SnapshotRow
 from contracts.training import DatasetRules
@@ -31,7 +32,7 @@ def build_dataset(
     chose its weights by is trained on, validated with or left out: neither is ever tested on.
 
     Raises:
-        TrainingError: the shares add up to more than 1.
+        TrainingError: the shares add up to more than 1, or an image is in the snapshot twice.
     """
     if rules.train_share + rules.validation_share > 1 + 1e-9:
         raise TrainingError(
@@ -39,11 +40,19 @@ def build_dataset(
             "lower one of rules.train_share and rules.validation_share",
         )
     snapshot = Table.of(SnapshotRow, rows).sorted_by("image_id")
+    _check_once(snapshot.column("image_id"))
     split = _Split(snapshot, rules, seen)
     split.set_apart()
     split.cap_staged()
     split.divide_classes()
     return split.dataset()
+
+
+def _check_once(image_ids: Sequence[str]) -> None:
+    """An image in two rows could be learned from by the one and tested on by the other."""
+    for image, following in pairwise(image_ids):
+        if image == following:
+            raise TrainingError(f"image {image} is in the snapshot twice", "pack a new snapshot")
 
 
 class _Split:

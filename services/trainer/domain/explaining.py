@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from contracts.manifests import DatasetRow, SnapshotRow
 from contracts.training import DatasetRules
 from contracts.values import ImageId, ModelVersion, Side
-from services.trainer.domain.facts import Ancestor, Facts, Known, place_in
+from services.trainer.domain.facts import Facts
+from services.trainer.domain.known import Ancestor, Known, place_in
 from services.trainer.domain.rules import TOLD, TRAINED_AGAIN, Rule
 from services.trainer.domain.table import Table
 
@@ -61,7 +62,7 @@ class Explainer:
         facts = Facts(self._known, place)
         row, words = facts.row, facts.words()
         told = TOLD[facts.rule]
-        again = facts.rule is Rule.TRAIN and facts.seen is not None
+        again = facts.rule is Rule.TRAIN and facts.trained_before
         return Explanation(
             image_id=image_id,
             side=row.side,

@@ -8,6 +8,9 @@ from contracts.events import CompressedVariant, ModelTrained
 from contracts.training import CompressionOptions, TrainOptions
 from contracts.values import ModelVersion, ObjectRef, Value
 
+MODEL_FILE = "model.keras"
+"""Of an export."""
+
 
 class Origin(Value):
     """Where a model's line began: the run that had no base."""

@@ -2,93 +2,25 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
 from functools import cached_property
 
-from contracts.manifests import DatasetRow, SnapshotRow
-from contracts.training import DatasetRules
-from contracts.values import ImageId, LabelKind, ModelVersion, Side
-from services.trainer.domain.classes import classes_trained_as
+from contracts.manifests import SnapshotRow
+from contracts.values import ImageId, LabelKind, Side
+from services.trainer.domain.known import Known, Sighting
 from services.trainer.domain.rules import SIDES, Rule
 from services.trainer.domain.summary import needed, usable
-from services.trainer.domain.table import Table
-from services.trainer.domain.units import GROUP, units_of
+from services.trainer.domain.units import GROUP
 
 SHORT_ID = 12
 """Digits of an image id in a sentence; commands take them."""
-SEEING = {Side.TRAIN: "trained on", Side.VALIDATION: "validated with"}
-
-
-@dataclass(frozen=True)
-class Ancestor:
-    """A model that this one grew from."""
-
-    version: ModelVersion
-    dataset: Table[DatasetRow]
-
-
-def place_in(dataset: Table[DatasetRow], image_id: ImageId) -> int | None:
-    """The row of an image; rows are sorted by image."""
-    images: Sequence[str] = dataset.column("image_id")
-    place = bisect_left(images, image_id)
-    return place if place < len(images) and images[place] == image_id else None
-
-
-class Known:
-    """A data set with all that explains it; what many images need is found once.
-
-    ``dataset`` was built by ``rules`` out of ``snapshot``, which is sorted as it is. Ancestors are
-    newest first.
-    """
-
-    def __init__(
-        self,
-        dataset: Table[DatasetRow],
-        snapshot: Table[SnapshotRow],
-        rules: DatasetRules,
-        ancestors: Sequence[Ancestor],
-    ) -> None:
-        self.dataset, self.snapshot, self.rules, self.ancestors = dataset, snapshot, rules, ancestors
-
-    @cached_property
-    def classes(self) -> list[str | None]:
-        """What each row would be trained as, whether that class is trained or not."""
-        return classes_trained_as(self.snapshot)
-
-    @cached_property
-    def class_counts(self) -> Mapping[str | None, Counter[Rule]]:
-        """Images of each class by rule."""
-        counts: dict[str | None, Counter[Rule]] = defaultdict(Counter)
-        for name, rule in zip(self.classes, self.dataset.column("rule"), strict=True):
-            counts[name][Rule(rule)] += 1
-        return counts
-
-    @cached_property
-    def units(self) -> Sequence[str]:
-        """What decides the side of each row."""
-        named: Sequence[str | None] = self.dataset.column("unit")
-        if None not in named:
-            return [str(name) for name in named]
-        units = units_of(self.snapshot)  # a manifest of before units were written down
-        return [units.names[unit] for unit in units.of_row]
-
-    @cached_property
-    def rows_of_unit(self) -> Mapping[str, list[int]]:
-        """The rows of each unit."""
-        rows: dict[str, list[int]] = defaultdict(list)
-        for row, unit in enumerate(self.units):
-            rows[unit].append(row)
-        return rows
 
 
 class Facts:
     """Of the row at ``place``."""
 
     def __init__(self, known: Known, place: int) -> None:
-        self._known, self._rules, self._ancestors = known, known.rules, known.ancestors
+        self._known, self._rules = known, known.rules
         self._snapshot, self._place = known.snapshot, place
         self.row, self._packed = known.dataset[place], known.snapshot[place]
         self.rule = Rule(self.row.rule)
@@ -157,36 +89,29 @@ class Facts:
         return "by way of others that belong to both"
 
     @cached_property
+    def _learned(self) -> list[Sighting]:
+        """Of it and of what belongs or belonged together with it: to train on decides more than to choose."""
+        found = self._known.learned_of(self.unit)
+        return [one for one in found if one.side is found[0].side]
+
+    @property
+    def trained_before(self) -> bool:
+        """Whether an ancestor trained on it, or on what belongs together with it."""
+        return any(one.side is Side.TRAIN for one in self._learned)
+
+    @property
     def seen(self) -> str | None:
         """Which ancestor learned from the image, or from one that belongs together with it."""
-        own = [f"model {version} {SEEING[side]} it" for version, side in self._seen_as(self.row.image_id)]
-        if own:
-            return " and ".join(own[-2:])
-        for mate in (self._snapshot[mate] for mate in self.mates):
-            for version, side in self._seen_as(mate.image_id):
-                which = f"{mate.image_id[:SHORT_ID]}, which belongs to it ({self._bond_with(mate)})"
-                return f"model {version} {SEEING[side]} {which}"
-        return self._left_behind()
+        own = [one.of("it") for one in self._learned if one.image == self.row.image_id]
+        if own or not self._learned:
+            return " and ".join(own[-2:]) or None
+        return self._learned[0].of(self._mate_words(self._learned[0].image))
 
-    def _seen_as(self, image: ImageId) -> Iterator[tuple[ModelVersion, Side]]:
-        for ancestor in self._ancestors:
-            place = place_in(ancestor.dataset, image)
-            side = None if place is None else ancestor.dataset.column("side")[place]
-            if side in SEEING:
-                yield ancestor.version, side
-
-    def _left_behind(self) -> str | None:
-        """An image that has left the library, but whose group or visit is still known."""
-        mates = [self._packed, *(self._snapshot[mate] for mate in self.mates)]
-        groups = {name for mate in mates for name in (mate.group, mate.near_duplicate_of)} - {None}
-        for ancestor in self._ancestors:
-            columns = (ancestor.dataset.column(name) for name in ("image_id", "group", "unit", "side"))
-            for image, group, unit, side in zip(*columns, strict=True):
-                known = image in groups or group in groups or unit == self.unit
-                if side in SEEING and known:
-                    gone = "which belonged to it and is not in the snapshot"
-                    return f"model {ancestor.version} {SEEING[side]} {image[:SHORT_ID]}, {gone}"
-        return None
+    def _mate_words(self, image: ImageId) -> str:
+        mate = next((mate for mate in self.mates if self._snapshot.column("image_id")[mate] == image), None)
+        if mate is None:
+            return f"{image[:SHORT_ID]}, which belonged to it and is not in the snapshot"
+        return f"{image[:SHORT_ID]}, which belongs to it ({self._bond_with(self._snapshot[mate])})"
 
     def _no_place(self, counts: Counter[Rule]) -> str:
         taken = counts[Rule.TRAIN] + counts[Rule.VALIDATION]

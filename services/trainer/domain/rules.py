@@ -32,7 +32,7 @@ class Rule(StrEnum):
 class Told(NamedTuple):
     """A rule in words: ``short`` in a table, ``why`` of one image, ``change`` what would alter it.
 
-    The last two have places that ``explaining.facts_of`` fills.
+    The last two have places that ``facts.Facts.words`` fills.
     """
 
     side: Side

@@ -108,16 +108,21 @@ def check_trainable(rows: Sequence[DatasetRow], rules: DatasetRules, class_of: M
     if len(classes) >= 2:
         return
     dataset = Table.of(DatasetRow, rows)
-    labels = zip(dataset.column("label"), dataset.column("rule"), strict=True)
-    small = Counter(class_of.get(label, label) for label, rule in labels if rule == Rule.BELOW_MINIMUM)
-    nearest = ", ".join(f"{label} {count}" for label, count in _fullest(small)) or "no labelled image is left"
-    error = (
-        f"only one class, {classes[0]!r}, has {rules.minimum_per_class} labelled images"
-        if classes
-        else f"no class has {rules.minimum_per_class} labelled images"
-    )
-    raise TrainingError(error, f"lower rules.minimum_per_class or label more; nearest: {nearest}")
+    of_rule: dict[str, Counter[str]] = defaultdict(Counter)
+    for label, rule in zip(dataset.column("label"), dataset.column("rule"), strict=True):
+        of_rule[rule][class_of.get(label, label)] += 1
+    undrawn, small = of_rule[Rule.NOTHING_TO_TRAIN], of_rule[Rule.BELOW_MINIMUM]
+    enough = f"{rules.minimum_per_class} labelled images{' and one drawn to train' if undrawn else ''}"
+    error = f"only one class, {classes[0]!r}, has {enough}" if classes else f"no class has {enough}"
+    remedies = []
+    if undrawn:
+        remedies.append(f"add photos of other visits to {_fullest(undrawn)}, of which no visit is to train")
+    if small or not undrawn:
+        nearest = _fullest(small) or "no labelled image is left"
+        remedies.append(f"lower rules.minimum_per_class or label more; nearest: {nearest}")
+    raise TrainingError(error, "; ".join(remedies))
 
 
-def _fullest(counts: Counter[str]) -> list[tuple[str, int]]:
-    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:NAMED_CLASSES]
+def _fullest(counts: Counter[str]) -> str:
+    found = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:NAMED_CLASSES]
+    return ", ".join(f"{name} {count}" for name, count in found)

@@ -53,13 +53,14 @@ class Units:
         found: set[int] = set()
         for image, names in images.items():
             row = self.rows.get(image)
-            if row is not None:
-                found.add(self.of_row[row])
-                continue
-            # What is left of its group may name it as the original.
-            named = (self.known_as.get(name) for name in (*names, GROUP + image))
-            found.update(unit for unit in named if unit is not None)
+            found |= self.left_by(image, names) if row is None else {self.of_row[row]}
         return found
+
+    def left_by(self, image: ImageId, names: Names) -> set[int]:
+        """Units of what an image has left behind, which is not there any more."""
+        # What is left of its group may name it as the original.
+        named = (self.known_as.get(name) for name in (*names, GROUP + image))
+        return {unit for unit in named if unit is not None}
 
 
 def units_of(snapshot: Table[SnapshotRow]) -> Units:

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from contracts.manifests import Epoch
 
 MAGIC = b"MNGCKPT1"
+UNFINISHED = ".part"
 CHUNK_BYTES = 2**20
 
 Array = NDArray[Any]
@@ -95,6 +96,8 @@ class LocalCheckpoints:
 def write_checkpoint(state: Checkpoint, path: Path) -> None:
     """Write ``state`` to ``path``, all of it or nothing: a reader and a crash find the old file or the new.
 
+    The folder is of one run: what a process that was killed did not finish is removed from it.
+
     Raises:
         OSError: the disk is full, or refuses.
     """
@@ -109,7 +112,9 @@ def write_checkpoint(state: Checkpoint, path: Path) -> None:
             "arrays": {name: [_describe(array) for array in arrays] for name, arrays in groups.items()},
         }
     ).encode()
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
+    for left in path.parent.glob(f"*{UNFINISHED}"):
+        left.unlink(missing_ok=True)  # of Inception-v4 it takes half a gigabyte
+    temporary = path.with_name(f"{path.name}.{os.getpid()}{UNFINISHED}")
     try:
         with temporary.open("wb") as file:
             digest = hashlib.sha256()

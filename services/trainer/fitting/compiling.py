@@ -12,7 +12,7 @@ from keras import ops
 from numpy.typing import NDArray
 
 from contracts.training import LearningRates, TrainOptions
-from services.networks.layers import freeze_batch_norms, hold_still, leaves, rates_of
+from services.networks.layers import freeze_batch_norms, hold_still, leaves, let_learn, rates_of
 from services.networks.output import SCORES_LAYER
 from services.trainer.domain.errors import TrainingError
 from services.trainer.fitting.determinism import always_compiled, half_precision, steps_by_itself
@@ -96,12 +96,6 @@ def _what_learns(model: keras.Model, options: TrainOptions, head_alone: bool) ->
             "raise options.rates.backbone, or a rate in options.rates.layers",
         )
     return shares
-
-
-def let_learn(model: keras.Model) -> None:
-    """All layers learn; to set ``model.trainable`` does nothing under TensorFlow where it is true already."""
-    for layer in leaves(model):
-        layer.trainable = True
 
 
 def _loss(options: TrainOptions, classes: int) -> Any:

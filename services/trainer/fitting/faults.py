@@ -12,8 +12,11 @@ STORE_FAULTS = (ObjectMissing, ObjectDamaged, MinioException, HTTPError, Connect
 
 # Backends bring their own exceptions; naming them here keeps this file free of any backend.
 _MEMORY_ERRORS = {"MemoryError", "_ArrayMemoryError", "ResourceExhaustedError", "OutOfMemoryError"}
+_MEMORY_WORDS = ("RESOURCE_EXHAUSTED", "(-4:Insufficient memory)")
+"""Of XLA, and of OpenCV, which calls all its exceptions ``error``."""
 
 
 def out_of_memory(error: BaseException) -> bool:
     """Whether the machine or the device had no memory left."""
-    return type(error).__name__ in _MEMORY_ERRORS or "RESOURCE_EXHAUSTED" in str(error)
+    said = str(error)
+    return type(error).__name__ in _MEMORY_ERRORS or any(words in said for words in _MEMORY_WORDS)

@@ -11,10 +11,11 @@ import keras
 
 from contracts.manifests import Epoch
 from contracts.training import TrainOptions
+from services.networks.layers import let_learn
 from services.trainer.domain.errors import TrainingError
 from services.trainer.domain.selection import has_stalled, standing
 from services.trainer.fitting.checkpoint import Array, Checkpoints, Spent
-from services.trainer.fitting.compiling import Trained, class_weights, let_learn, precision
+from services.trainer.fitting.compiling import Trained, class_weights, precision
 from services.trainer.fitting.feeding import Examples, Feed
 from services.trainer.fitting.schedules import learning_rate
 from services.trainer.fitting.scoring import score

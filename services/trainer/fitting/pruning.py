@@ -6,7 +6,6 @@ and Gupta, "To prune, or not to prune" (2017): fast at first, slow near the end.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +14,7 @@ import numpy as np
 from keras import layers, ops
 
 from contracts.training import TrainOptions
-from services.networks.layers import leaves
+from services.networks.layers import leaves, let_learn
 from services.networks.output import SCORES_LAYER
 from services.trainer.domain.errors import TrainingError
 from services.trainer.fitting.feeding import Examples, Feed
@@ -62,14 +61,7 @@ def share_at(step: int, steps: int, share: float) -> float:
     return float(share * (1 - (1 - done) ** 3))
 
 
-def prune(
-    model: keras.Model,
-    train: Examples,
-    options: TrainOptions,
-    share: float,
-    epochs: int,
-    on_epoch: Callable[[int, float], None] = lambda epoch, loss: None,
-) -> Pruned:
+def prune(model: keras.Model, train: Examples, options: TrainOptions, share: float, epochs: int) -> Pruned:
     """Set ``share`` of each prunable kernel to 0, in place, and fine-tune the rest for ``epochs``.
 
     Raises:
@@ -78,6 +70,7 @@ def prune(
     kernels = prunable_kernels(model)
     if not kernels:
         raise TrainingError(f"network {model.name!r} has no kernels to prune", "set options.prune_share to 0")
+    let_learn(model)  # it may have been saved with layers held still, which could not make up for the zeros
     batch = min(options.batch_size, len(train))
     steps = epochs * (len(train) // batch)
     rate = keras.optimizers.schedules.CosineDecay(options.learning_rate * LATE_RATE, steps)
@@ -86,16 +79,14 @@ def prune(
     masks = [ops.ones_like(kernel) for kernel in kernels]
     done = 0
     for epoch in range(1, epochs + 1):
-        loss = 0.0
         for part in Feed(train, options, epoch, batch):
-            loss = float(model.train_on_batch(part.images, part.classes))
+            model.train_on_batch(part.images, part.classes)
             done += 1
             if done % every == 0 or done == steps:
                 masks = [_mask(kernel, share_at(done, steps, share)) for kernel in kernels]
             # After each step: momentum moves a weight whose gradient is cut off, too.
             for kernel, mask in zip(kernels, masks, strict=True):
                 kernel.assign(kernel * mask)
-        on_epoch(epoch, loss)
     return _counted(model, kernels)
 
 

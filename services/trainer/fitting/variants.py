@@ -6,7 +6,7 @@ Each takes one image, uint8 [1, S, S, 3], and gives softmax scores float32 [1, c
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -20,6 +20,13 @@ from services.trainer.domain.errors import TrainingError
 Kind = Literal["litert", "float16", "dynamic-range", "int8"]
 CALIBRATION_IMAGES = 100
 """Beyond that the ranges of activations hardly move (TensorFlow's guide advises 100 to 500)."""
+
+REMEDIES: dict[Kind, str] = {
+    "litert": "this network has no LiteRT form: train another one",
+    "float16": "set options.float16 to false",
+    "dynamic-range": "set options.dynamic_range to false",
+    "int8": "set options.int8 to false",
+}
 
 
 def check_backend() -> None:
@@ -49,7 +56,22 @@ def to_litert(model: keras.Model, kind: Kind, calibration: NDArray[np.uint8] | N
 
     Args:
         calibration: images [n, S, S, 3] that show int8 the ranges of activations.
+
+    Raises:
+        TrainingError: TensorFlow has no such form of this network.
     """
+    try:
+        return bytes(_converter(model, kind, calibration).convert())
+    except Exception as error:
+        # The converter's own error is a direct child of Exception, in a module that is not public.
+        if not isinstance(error, RuntimeError | ValueError) and type(error).__name__ != "ConverterError":
+            raise
+        raise TrainingError(
+            f"TensorFlow cannot convert the model to {kind}: {str(error)[:500]}", REMEDIES[kind]
+        ) from error
+
+
+def _converter(model: keras.Model, kind: Kind, calibration: NDArray[np.uint8] | None) -> Any:
     size = model.inputs[0].shape[1]
     whole = kind == "int8"
 
@@ -69,7 +91,7 @@ def to_litert(model: keras.Model, kind: Kind, calibration: NDArray[np.uint8] | N
         converter.representative_dataset = lambda: ([image[None].astype(np.float32)] for image in images)
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         converter.inference_input_type = tf.uint8
-    return bytes(converter.convert())
+    return converter
 
 
 def calibration_rows(rows: Sequence[DatasetRow]) -> list[DatasetRow]:

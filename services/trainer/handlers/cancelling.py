@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from contracts.commands import CancelTraining
-from services.runtime.database import Database
+from services.runtime.database import Database, Unit
 from services.runtime.delivery import Delivery
 from services.trainer import store
 from services.trainer.store.searches import cancel_search
@@ -22,8 +22,13 @@ class Canceller:
     async def handle(self, delivery: Delivery[CancelTraining]) -> None:
         """Whoever works on the run sees the order within a second; a run at rest is ended here."""
         asked, now = delivery.message, datetime.now(UTC)
-        if await self._database.run(lambda unit: cancel_search(unit, asked, now)):
-            self._log.info("search.cancel_asked", search_id=asked.run_id)
-            return
-        before = await self._database.run(lambda unit: store.cancel_run(unit, asked, now))
-        self._log.info("run.cancel_asked", run_id=asked.run_id, state=before.value if before else "not begun")
+
+        def cancel(unit: Unit) -> str:
+            """In one transaction: a search that begins meanwhile is cancelled by one of the two."""
+            if cancel_search(unit, asked, now):
+                return "search"
+            before = store.cancel_run(unit, asked, now)
+            return before.value if before else "not begun"
+
+        state = await self._database.run(cancel)
+        self._log.info("run.cancel_asked", run_id=asked.run_id, state=state)

@@ -46,10 +46,13 @@ class LeasedChild:
             NotYet, ChildFailed, ChildDied: see Children.run.
         """
         orders: Orders = asyncio.Queue()
+        renewed_at = await self._renew(spec.run_id, owner, orders)  # no child begins without a lease
         child = asyncio.create_task(
             self._children.run(FITTING, spec, report, orders=orders, keep=True), name=f"child {spec.run_id}"
         )
-        watch = asyncio.create_task(self._watch(spec.run_id, owner, orders), name=f"lease {spec.run_id}")
+        watch = asyncio.create_task(
+            self._watch(spec.run_id, owner, orders, renewed_at), name=f"lease {spec.run_id}"
+        )
         try:
             await asyncio.wait({child, watch}, return_when=asyncio.FIRST_COMPLETED)
             if not child.done():
@@ -60,18 +63,21 @@ class LeasedChild:
                 task.cancel()
             await asyncio.gather(watch, child, return_exceptions=True)
 
-    async def _watch(self, run_id: str, owner: str, orders: Orders) -> None:
-        lease_s = self._settings.lease_s
-        held_until = time.monotonic() + lease_s
-        renew_at = stopped_at = 0.0
+    async def _renew(self, run_id: str, owner: str, orders: Orders) -> float:
+        """Renew the lease, and tell the child how long it holds; returns the moment before."""
+        lease_s, at = self._settings.lease_s, time.monotonic()
+        await self._database.run(lambda unit: store.renew(unit, run_id, owner, lease_s))
+        orders.put_nowait({"hold_s": lease_s * HOLD_SHARE, "at": at})
+        return at
+
+    async def _watch(self, run_id: str, owner: str, orders: Orders, renewed_at: float) -> None:
+        lease_s, stopped_at = self._settings.lease_s, 0.0
         stop: store.Stop | None = None
         while True:
             now = time.monotonic()
             try:
-                if now >= renew_at:
-                    await self._database.run(lambda unit: store.renew(unit, run_id, owner, lease_s))
-                    orders.put_nowait({"hold_s": lease_s * HOLD_SHARE})
-                    held_until, renew_at = now + lease_s, now + lease_s / RENEWALS_PER_LEASE
+                if now >= renewed_at + lease_s / RENEWALS_PER_LEASE:
+                    renewed_at = await self._renew(run_id, owner, orders)
                 if stop is None:
                     stop = await self._database.read(lambda c: store.find_stop(c, run_id))
                     if stop is not None:
@@ -81,7 +87,7 @@ class LeasedChild:
                 raise
             except Exception as error:  # the database is away; the lease says for how long that is no harm
                 self._log.warning("lease.waiting", run_id=run_id, error=repr(error))
-                if time.monotonic() > held_until:
+                if time.monotonic() > renewed_at + lease_s:
                     raise store.LeaseLost(f"run {run_id}: the database is away: {error}") from error
             if stop is not None and now - stopped_at > self._settings.stop_grace_s:
                 raise StopOverdue(stop, self._settings.stop_grace_s)

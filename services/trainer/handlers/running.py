@@ -22,8 +22,10 @@ from services.trainer.domain.specs import Base, Outcome, Told, TrainSpec
 from services.trainer.fitting.faults import STORE_FAULTS
 from services.trainer.handlers.children import Children, NotYet
 from services.trainer.handlers.leased import LeasedChild, StopOverdue
-from services.trainer.handlers.telling import RunTeller, out_of_memory
+from services.trainer.handlers.telling import RunTeller
 from services.trainer.runs.checkpoints import remove_checkpoints
+from services.trainer.runs.log import join_log_left
+from services.trainer.runs.memory import names_memory
 from services.trainer.settings import TrainerSettings
 
 FOLDER = "train-"
@@ -82,12 +84,19 @@ class Trainer:
         self._log.info("run.started", run_id=spec.run_id, base=spec.base.version if spec.base else None)
         try:
             await self._run(delivery, spec, snapshot, owner)
+            await self._check_over(spec.run_id)
         except store.LeaseLost as lost:
             self._log.warning("run.lost", run_id=spec.run_id, error=str(lost))
             raise Postponed(str(lost), lease_s / 2) from lost
         finally:  # also when the service stops: another trainer need not wait for the lease to end
             await asyncio.shield(self._database.run(lambda unit: store.release(unit, spec.run_id, owner)))
         await self._tidy(spec.run_id)
+
+    async def _check_over(self, run_id: str) -> None:
+        """Raise LeaseLost if what was told of the run was refused: another works on it, and needs it all."""
+        run = await self._database.read(partial(store.find_run, run_id=run_id))
+        if run is None or not run.state.is_over:
+            raise store.LeaseLost(f"run {run_id} was taken over before its end could be told")
 
     async def _run(
         self, delivery: Delivery[RequestTraining], spec: TrainSpec, snapshot: SnapshotPacked, owner: str
@@ -138,7 +147,7 @@ class Trainer:
             self._log.warning("run.child_left_alone", run_id=run_id)
             return
         deaths = await self._database.run(lambda unit: store.count_death(unit, run_id, owner))
-        if out_of_memory(str(error)) or deaths >= self._settings.deaths_max_per_run:
+        if names_memory(str(error)) or deaths >= self._settings.deaths_max_per_run:
             raise error
         self._log.warning("run.child_died", run_id=run_id, deaths=deaths, error=str(error))
 
@@ -170,16 +179,21 @@ class Trainer:
         for folder in self._settings.work_dir.glob(f"{FOLDER}*"):
             run_id = folder.name.removeprefix(FOLDER)
             known = await self._database.read(partial(store.find_run, run_id=run_id))
-            if known is not None and known.state is not store.RunState.RUNNING:
+            if known is not None and known.state.is_over:
                 await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
     async def _tidy(self, run_id: str) -> None:
-        """What only a run that is not over needs; a failure is logged, the run is over all the same."""
+        """Remove what only a run needs that is not over, and join the log of a child that was killed.
+
+        A failure is logged: the run is over all the same.
+        """
         await asyncio.to_thread(
             shutil.rmtree, self._children.scratch(f"{FOLDER}{run_id}"), ignore_errors=True
         )
+        objects = ObjectStore(self._settings)
         try:
-            await asyncio.to_thread(remove_checkpoints, ObjectStore(self._settings), run_id)
+            await asyncio.to_thread(remove_checkpoints, objects, run_id)
+            await asyncio.to_thread(join_log_left, objects, run_id)
         except STORE_FAULTS as error:
             self._log.warning("run.untidy", run_id=run_id, error=repr(error))
 

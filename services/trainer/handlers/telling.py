@@ -13,6 +13,7 @@ from services.runtime.child import ChildDied
 from services.runtime.database import Database
 from services.trainer import store
 from services.trainer.domain.specs import EpochReport, Stopped, TrainResult
+from services.trainer.runs.memory import memory_remedy, names_memory
 
 UNREGISTERED = "000"
 """Version of a model until the store gives it one."""
@@ -26,20 +27,6 @@ CRASHES = {
     -signal.SIGBUS: "crashed in native code",
 }
 """Exit codes of children that want more memory than they get, in words; the first is the kernel's choice."""
-_MEMORY_WORDS = ("bad_alloc", "out of memory", "resource_exhausted", "resourceexhausted", "memoryerror")
-
-
-def out_of_memory(text: str) -> bool:
-    """Whether a child's last words say that memory ran out: trying again would end the same."""
-    return any(word in text.lower() for word in _MEMORY_WORDS)
-
-
-def memory_remedy(request: RequestTraining) -> str:
-    """What to lower, with what it is now."""
-    return (
-        f"lower options.batch_size (now {request.options.batch_size}), choose a smaller network "
-        f"(now {request.options.network}), or add memory"
-    )
 
 
 class RunTeller:
@@ -95,14 +82,16 @@ class RunTeller:
 
     async def died(self, request: RequestTraining, error: ChildDied, deaths: int, owner: str) -> None:
         """A child's death that is not tried again."""
-        if out_of_memory(str(error)):
+        remedy = f"most likely memory: {memory_remedy(request.options)}"
+        if names_memory(str(error)):
             text = f"memory ran out: {error}"
         elif error.code in CRASHES:
             ended = f"{CRASHES[error.code]} {deaths} times without coming further"
             text = f"most likely memory ran out, the training process {ended}: {error}"
         else:
             text = f"the training process died {deaths} times without coming further: {error}"
-        await self.failed(request.run_id, text, f"most likely memory: {memory_remedy(request)}", owner)
+            remedy = f"a fault of the trainer, not of the request: see models/runs/{request.run_id}/log.txt"
+        await self.failed(request.run_id, text, remedy, owner)
 
     async def unknown_base(self, run_id: str, base: ModelVersion) -> None:
         """The request names a model that was never registered."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import asdict
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
@@ -36,7 +36,8 @@ class RunQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     base: Annotated[str, Field(pattern=r"^(newest|scratch|[0-9]{3,9})$")] = NEWEST
-    snapshot_id: str | None = None
+    snapshot_id: Annotated[str, Field(pattern=r"^[^\x00]+$")] | None = None
+    """PostgreSQL's text knows no NUL."""
     taxonomy_version: Annotated[int, Field(ge=0)] | None = None
     minimum_per_class: Annotated[int, Field(ge=1)] = DEFAULTS.minimum_per_class
     maximum_per_class: Annotated[int, Field(ge=1)] = DEFAULTS.maximum_per_class
@@ -62,19 +63,19 @@ def router(opener: Opener) -> APIRouter:
 
     @routes.get("/preview")
     async def preview(query: Annotated[RunQuery, Query()]) -> dict[str, Any]:
-        return await asyncio.to_thread(_summary, await opener.of_run(query.wanted()))
+        return await opener.of_run(query.wanted(), _summary)
 
     @routes.get("/preview/images")
     async def preview_images(query: Annotated[RunImagesQuery, Query()]) -> dict[str, Any]:
-        return await asyncio.to_thread(_explained, await opener.of_run(query.wanted()), query.image_id)
+        return await opener.of_run(query.wanted(), partial(_explained, query.image_id))
 
     @routes.get("/{version}")
     async def of_model(version: Version) -> dict[str, Any]:
-        return await asyncio.to_thread(_summary, await opener.of_model(version))
+        return await opener.of_model(version, _summary)
 
     @routes.get("/{version}/images")
     async def images(version: Version, query: Annotated[ImagesQuery, Query()]) -> dict[str, Any]:
-        return await asyncio.to_thread(_explained, await opener.of_model(version), query.image_id)
+        return await opener.of_model(version, partial(_explained, query.image_id))
 
     return routes
 
@@ -84,7 +85,7 @@ def _summary(opened: Opened) -> dict[str, Any]:
     return _about(opened) | told.model_dump(mode="json")
 
 
-def _explained(opened: Opened, images: list[ImageId]) -> dict[str, Any]:
+def _explained(images: list[ImageId], opened: Opened) -> dict[str, Any]:
     explainer = Explainer(opened.dataset, opened.snapshot, opened.plan.rules, opened.ancestors)
     found = [(image, explainer.explain(image)) for image in dict.fromkeys(images)]
     return _about(opened) | {

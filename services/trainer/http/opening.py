@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import sqlalchemy as sa
 
@@ -18,17 +19,19 @@ from services.runtime.shards import ManifestDamaged
 from services.runtime.web.refusals import Refused
 from services.trainer.domain.dataset import build_dataset
 from services.trainer.domain.errors import TrainingError
-from services.trainer.domain.facts import Ancestor
+from services.trainer.domain.known import Ancestor
 from services.trainer.domain.seen import seen_by
 from services.trainer.domain.table import Table
 from services.trainer.fitting.datasets import Packed, fetch_dataset, fetch_snapshot
-from services.trainer.store.asked import newest_model, newest_snapshot, request_of
-from services.trainer.store.models import find_model, known_versions, line_of
+from services.trainer.store.asked import find_request, newest_snapshot
+from services.trainer.store.models import find_model, known_versions, line_of, newest_model
 from services.trainer.store.snapshots import find_snapshot
 
 NEWEST = "newest"
 SCRATCH = "scratch"
 VERSIONS_NAMED = 5
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -64,33 +67,33 @@ class Wanted:
 
 
 class Opener:
-    """One data set at a time: those of 100,000 images take some hundred MB while they are looked at."""
+    """One data set at a time is opened and looked at: one of 100,000 images takes some hundred MB."""
 
     def __init__(self, database: Database, store: ObjectStore) -> None:
         self._database = database
         self._store = store
         self._turn = asyncio.Semaphore(1)
 
-    async def of_model(self, version: str) -> Opened:
-        """The data set that a model was trained on.
+    async def of_model(self, version: str, look: Callable[[Opened], Found]) -> Found:
+        """What ``look`` finds in the data set that a model was trained on.
 
         Raises:
             Refused: there is no such model, or its data set cannot be read any more.
         """
-        return await self._open(await self._database.read(lambda c: _plan_of_model(c, version)))
+        return await self._look(await self._database.read(lambda c: _plan_of_model(c, version)), look)
 
-    async def of_run(self, wanted: Wanted) -> Opened:
-        """The data set of a run that would start now; nothing is stored.
+    async def of_run(self, wanted: Wanted, look: Callable[[Opened], Found]) -> Found:
+        """What ``look`` finds in the data set of a run that would start now; nothing is stored.
 
         Raises:
             Refused: there is no snapshot, or no such model to start from, or the numbers contradict.
         """
-        return await self._open(await self._database.read(lambda c: _plan_of_run(c, wanted)))
+        return await self._look(await self._database.read(lambda c: _plan_of_run(c, wanted)), look)
 
-    async def _open(self, plan: Plan) -> Opened:
+    async def _look(self, plan: Plan, look: Callable[[Opened], Found]) -> Found:
         async with self._turn:
             try:
-                return await asyncio.to_thread(_opened, self._store, plan)
+                return await asyncio.to_thread(lambda: look(_opened(self._store, plan)))
             except TrainingError as error:
                 raise Refused(422, str(error)) from error
             except (ObjectMissing, ObjectDamaged, ManifestDamaged) as error:
@@ -113,7 +116,7 @@ def _plan_of_model(connection: sa.Connection, version: str) -> Plan:
     packed = find_snapshot(connection, model.snapshot_id)
     if packed is None:
         raise Refused(409, f"the snapshot {model.snapshot_id} of model {model.model_version} is not known")
-    request = request_of(connection, model.run_id)
+    request = find_request(connection, model.run_id)
     return Plan(
         model,
         packed,

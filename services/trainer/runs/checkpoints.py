@@ -99,8 +99,12 @@ class RunCheckpoints:
             return
         self._uploaded_at = time.monotonic()
         leaving = path.with_name("leaving")
-        leaving.unlink(missing_ok=True)
-        leaving.hardlink_to(path)  # the next save removes the other name
+        try:
+            leaving.unlink(missing_ok=True)
+            leaving.hardlink_to(path)  # the next save removes the other name
+        except OSError as error:  # a file system without links; the run itself wants none
+            LOG.warning("no checkpoint can be sent from %s to the store: %s", path.parent, error)
+            return
         self._upload = threading.Thread(target=self._put, args=(leaving, self._number), daemon=True)
         self._upload.start()
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
 from services.trainer.search.report import ReportSpec
 from services.trainer.search.space import Axis, axes_of
@@ -116,9 +116,10 @@ def _curves(trials: Sequence[Trial], best: Trial | None) -> Chart:
 def _places(plot: Axes, axis: Axis, chosen: Sequence[Scalar]) -> list[float]:
     """Where the values lie: numbers on their scale, listed values side by side."""
     if not axis.values:
+        places = [float(value) for value in chosen]
         if axis.log:
-            plot.set_xscale("log")
-        return [float(value) for value in chosen]
+            _logarithmic(plot, places)
+        return places
     numbers = all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in axis.values)
     order = sorted(axis.values) if numbers else list(axis.values)
     plot.set_xticks(
@@ -126,6 +127,15 @@ def _places(plot: Axes, axis: Axis, chosen: Sequence[Scalar]) -> list[float]:
     )
     plot.set_xlim(-0.5, len(order) - 0.5)
     return [float(order.index(value)) for value in chosen]
+
+
+def _logarithmic(plot: Axes, places: Sequence[float]) -> None:
+    """A scale whose marks do not run into each other, and are more than one within a decade or two."""
+    narrow = max(places) < 100 * min(places)
+    plot.set_xscale("log")
+    plot.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if narrow else (1,)))
+    plot.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    plot.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _dots(plot: Axes, places: Sequence[float], trials: Sequence[Trial]) -> None:

@@ -60,7 +60,7 @@ def _best(best: dict[str, Any] | None) -> str:
     chosen = "".join(
         f"<dt>{_text(name)}</dt><dd>{_text(_value(value))}</dd>" for name, value in best["chosen"].items()
     )
-    request = json.dumps(best["request"], indent=1, ensure_ascii=False)
+    request = json.dumps(best["request"], indent=1)  # in ASCII: what is copied from here is what is meant
     return (
         f"<h2>Best: trial {best['number']}</h2>"
         f'<p><span class="big">{_share(best["best_val_accuracy"])}</span> '
@@ -170,4 +170,8 @@ def _moment(text: str) -> str:
 
 
 def _text(value: object) -> str:
-    return escape(str(value))
+    """Escaped, and without signs that turn the direction of what follows."""
+    shown = "".join(
+        one if one.isprintable() or one == "\n" else "\N{REPLACEMENT CHARACTER}" for one in str(value)
+    )
+    return escape(shown)

@@ -1,10 +1,11 @@
 """The trainer's tables: snapshots it heard of, runs, registered models and their exports."""
 
+from services.trainer.store.asked import find_request
 from services.trainer.store.compressions import is_compressed, record_compression
+from services.trainer.store.export_leases import release_export, renew_export, take_export
 from services.trainer.store.exports import (
     find_exports,
     find_report,
-    find_request,
     record_export,
     record_report,
 )
@@ -24,6 +25,7 @@ from services.trainer.store.runs import (
     end_run,
     end_with,
     find_run,
+    give_up,
     record_progress,
     register,
 )
@@ -51,6 +53,7 @@ __all__ = [
     "find_run",
     "find_snapshot",
     "find_stop",
+    "give_up",
     "is_compressed",
     "known_versions",
     "line_of",
@@ -64,6 +67,9 @@ __all__ = [
     "record_snapshot",
     "register",
     "release",
+    "release_export",
     "renew",
+    "renew_export",
     "take",
+    "take_export",
 ]

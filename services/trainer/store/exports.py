@@ -7,11 +7,10 @@ from datetime import UTC
 
 import sqlalchemy as sa
 
-from contracts.commands import RequestTraining
 from contracts.events import ModelExported, ModelScored
 from contracts.values import ModelVersion, ObjectRef
 from services.runtime.database import Unit
-from services.trainer.store.tables import export_table, model_table, run_table
+from services.trainer.store.tables import export_table, model_table
 
 
 def record_report(unit: Unit, scored: ModelScored) -> None:
@@ -27,14 +26,6 @@ def find_report(connection: sa.Connection, version: ModelVersion) -> ObjectRef |
     query = sa.select(model_table.c.report).where(model_table.c.model_version == version)
     report = connection.execute(query).scalar_one_or_none()
     return None if report is None else ObjectRef.model_validate(report)
-
-
-def find_request(connection: sa.Connection, run_id: str) -> RequestTraining | None:
-    """The request that a run answered; None where runs were not recorded yet."""
-    request = connection.execute(
-        sa.select(run_table.c.request).where(run_table.c.run_id == run_id)
-    ).scalar_one_or_none()
-    return None if request is None else RequestTraining.model_validate(request)
 
 
 def find_exports(connection: sa.Connection, version: ModelVersion) -> Sequence[ModelExported]:

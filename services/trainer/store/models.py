@@ -23,12 +23,27 @@ def known_versions(connection: sa.Connection, limit: int) -> list[ModelVersion]:
     return list(connection.execute(query).scalars())
 
 
+def newest_model(connection: sa.Connection) -> ModelVersion | None:
+    """What ``base: newest`` starts from: those that are deployed do not grow from a throw-away one."""
+    query = sa.select(model_table.c.model_version).where(sa.not_(model_table.c.throw_away))
+    return connection.execute(query.order_by(model_table.c.number.desc()).limit(1)).scalar_one_or_none()
+
+
 def line_of(connection: sa.Connection, version: ModelVersion | None) -> list[ModelTrained]:
-    """The model and what it grew from, newest first."""
+    """The model and what it grew from, newest first; nothing of a version that is not registered.
+
+    Raises:
+        LookupError: an ancestor's row is gone, and with it what it was trained on.
+    """
     line: list[ModelTrained] = []
     while version is not None and (model := find_model(connection, version)) is not None:
         line.append(model)
         version = model.base_version
+    if line and version is not None:
+        raise LookupError(
+            f"model {line[-1].model_version} was fine-tuned from {version}, whose row is missing; "
+            "restore table model from a backup, or train from scratch"
+        )
     return line
 
 

@@ -14,18 +14,25 @@ from contracts.events import ModelTrained, TrainCancelled, TrainFailed, TrainPro
 from contracts.values import ModelVersion
 from services.runtime.database import Unit, serialise
 from services.trainer.store.leases import is_held
-from services.trainer.store.models import next_number
+from services.trainer.store.models import newest_model, next_number
 from services.trainer.store.stops import Stop, StopKind, ask_to_stop, find_stop
 from services.trainer.store.tables import model_table, run_table
 
 
 class RunState(StrEnum):
-    """Where a run stands; all but ``running`` are final."""
+    """Where a run stands; the last three are final."""
 
     RUNNING = "running"
+    GIVEN_UP = "given-up"
+    """Told as failed, because its message was put aside; sent again, the run goes on where it stopped."""
     DONE = "done"
     FAILED = "failed"
     CANCELLED = "cancelled"
+
+    @property
+    def is_over(self) -> bool:
+        """Nothing of the run is needed any more."""
+        return self in (RunState.DONE, RunState.FAILED, RunState.CANCELLED)
 
 
 @dataclass(frozen=True)
@@ -49,7 +56,8 @@ def find_run(connection: sa.Connection, run_id: str) -> Run | None:
 def begin_run(unit: Unit, request: RequestTraining, now: datetime) -> tuple[RunState, ModelVersion | None]:
     """Enter the run if it is new; returns its state and the version it starts from.
 
-    One that was cancelled while it waited (and told so then) is entered as cancelled.
+    One that was cancelled while it waited (and told so then) is entered as cancelled; one that was given
+    up runs again, from the base that was chosen then.
     """
     serialise(unit.connection, f"run {request.run_id}")
     known = find_run(unit.connection, request.run_id)
@@ -64,17 +72,32 @@ def begin_run(unit: Unit, request: RequestTraining, now: datetime) -> tuple[RunS
         }  # fmt: skip
         unit.connection.execute(sa.insert(run_table).values(row))
         return state, base
+    if known.state is RunState.GIVEN_UP:
+        own = sa.update(run_table).where(run_table.c.run_id == request.run_id)
+        unit.connection.execute(own.values(state=RunState.RUNNING.value, ended_at=None))
+        return RunState.RUNNING, known.base_version
     return known.state, known.base_version
+
+
+def give_up(unit: Unit, request: RequestTraining, failed: TrainFailed, now: datetime) -> bool:
+    """Tell that a run whose message was put aside has failed, once; one that has ended stays as it is.
+
+    Returns:
+        False while a trainer works on it all the same: that one tells how it ends.
+    """
+    serialise(unit.connection, f"run {request.run_id}")
+    if find_run(unit.connection, request.run_id) is None:
+        begin_run(unit, request, now)  # its snapshot never came
+    if is_held(unit.connection, request.run_id):
+        return False
+    end_with(unit, failed, RunState.GIVEN_UP, now)
+    return True
 
 
 def _base_of(connection: sa.Connection, request: RequestTraining) -> ModelVersion | None:
     if request.base == "scratch":
         return None
-    if request.base != "newest":
-        return request.base
-    # A throw-away model finds images; the line of models that are deployed does not grow from it.
-    query = sa.select(model_table.c.model_version).where(sa.not_(model_table.c.throw_away))
-    return connection.execute(query.order_by(model_table.c.number.desc()).limit(1)).scalar_one_or_none()
+    return newest_model(connection) if request.base == "newest" else request.base
 
 
 def record_progress(unit: Unit, told: TrainProgressed, owner: str | None = None) -> None:

@@ -20,11 +20,11 @@ from services.trainer.domain.errors import TrainingError
 from services.trainer.search import study
 from services.trainer.search.space import axes_of, trials_at_most, with_values
 from services.trainer.search.trials import PRUNED, Trial, TrialState, hopeless, run_of, running
-from services.trainer.store.models import find_model, known_versions
+from services.trainer.store.models import find_model, known_versions, newest_model
 from services.trainer.store.runs import cancel_run
 from services.trainer.store.search_rows import Ended, outcome_of, trial_rows
-from services.trainer.store.stops import Stop, StopKind, ask_to_stop
-from services.trainer.store.tables import model_table, search_table, trial_table
+from services.trainer.store.stops import Stop, StopKind, ask_to_stop, find_stop
+from services.trainer.store.tables import search_table, trial_table
 
 SCRATCH = "scratch"
 VERSIONS_NAMED = 5
@@ -73,21 +73,39 @@ def find_search(connection: sa.Connection, search_id: str) -> Search | None:
 def begin_search(unit: Unit, request: RequestSearch, now: datetime) -> None:
     """Enter the search and ask for its first trials; one that cannot start is told as failed.
 
-    The same request again asks for nothing that was asked for before.
+    One that was cancelled (and told so) before it was heard of asks for none. The same request again asks
+    for nothing that was asked for before.
     """
     serialise(unit.connection, _lock(request.search_id))
     if find_search(unit.connection, request.search_id) is None:
-        base = _base_of(unit.connection, request.base)
-        row = {
-            "search_id": request.search_id, "state": SearchState.RUNNING.value, "started_at": now,
-            "request": request.model_dump(mode="json"), "base": base,
-        }  # fmt: skip
-        unit.connection.execute(sa.insert(search_table).values(row))
+        base = _enter(unit, request, now)
         try:
             _check(unit.connection, request, base)
         except TrainingError as error:
             _fail(unit, request.search_id, error, now)
     _advance(unit, request.search_id, now)
+
+
+def refuse_search(unit: Unit, request: RequestSearch, error: TrainingError, now: datetime) -> None:
+    """Tell that a search which could not begin has failed, once; one that has begun goes on."""
+    serialise(unit.connection, _lock(request.search_id))
+    if find_search(unit.connection, request.search_id) is None:
+        _enter(unit, request, now)
+        _fail(unit, request.search_id, error, now)
+
+
+def _enter(unit: Unit, request: RequestSearch, now: datetime) -> str:
+    """A row for a new search; returns what its trials start from."""
+    newest = newest_model(unit.connection) or SCRATCH
+    base = newest if request.base == "newest" else request.base
+    cancelled = find_stop(unit.connection, request.search_id) is not None
+    state = SearchState.STOPPING if cancelled else SearchState.RUNNING
+    row = {
+        "search_id": request.search_id, "state": state.value, "started_at": now,
+        "request": request.model_dump(mode="json"), "base": base,
+    }  # fmt: skip
+    unit.connection.execute(sa.insert(search_table).values(row))
+    return base
 
 
 def note_progress(unit: Unit, search_id: str, told: TrainProgressed, now: datetime) -> bool:
@@ -211,15 +229,6 @@ def _check(connection: sa.Connection, request: RequestSearch, base: str) -> None
             f"model {base} is a {model.network}, and the search tries {', '.join(map(str, other))}",
             f"set the network to {model.network}, or base to scratch",
         )
-
-
-def _base_of(connection: sa.Connection, base: str) -> str:
-    if base != "newest":
-        return base
-    # As for a single run: the line of models that are deployed does not grow from a throw-away one.
-    query = sa.select(model_table.c.model_version).where(sa.not_(model_table.c.throw_away))
-    newest = connection.execute(query.order_by(model_table.c.number.desc()).limit(1)).scalar_one_or_none()
-    return newest or SCRATCH
 
 
 def _fail(unit: Unit, search_id: str, error: TrainingError, now: datetime) -> None:

@@ -55,6 +55,9 @@ model_table = sa.Table(
     sa.Column("trained", sa.JSON, nullable=False),  # the event
     sa.Column("report", sa.JSON),  # reference of the newest evaluation report
     sa.Column("scored_at", sa.DateTime(timezone=True)),
+    # Who writes the files of its export, until when by the database's clock.
+    sa.Column("exporter", sa.Text),
+    sa.Column("exporter_until", sa.DateTime(timezone=True)),
 )
 
 counter_table = sa.Table(

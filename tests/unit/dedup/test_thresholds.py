@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.dedup.domain.thresholds import Detector, Threshold, Verdict, applying, default, learn, wilson
+from services.dedup.domain.thresholds import Detector, Threshold, Verdict, applying, learn, wilson
 
 VECTORS = Detector("vectors", review=0.8, rising=True)
 HASHES = Detector("hash", review=80, rising=False)
@@ -53,8 +53,7 @@ patterns = st.lists(st.tuples(st.integers(80, 100).map(lambda n: n / 100), st.bo
 
 
 def test_nothing_is_automatic_before_anybody_spoke() -> None:
-    assert learn(VECTORS, []) == [default(VECTORS)]
-    start = default(VECTORS)
+    (start,) = learn(VECTORS, [])
     assert (start.automatic, start.review, start.precision, start.recall) == (None, 0.8, None, None)
     assert (start.duplicates, start.not_duplicates, start.learnt) == (0, 0, False)
 

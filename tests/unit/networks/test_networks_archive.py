@@ -49,6 +49,14 @@ def test_another_size_or_number_of_classes_is_refused(saved: Path) -> None:
         archive.load(saved, image_size_px=SIDE_PX, classes=4)
 
 
+def test_a_network_that_takes_no_shape_is_refused(tmp_path: Path) -> None:
+    model = keras.Sequential([layers.Dense(3)])
+    with pytest.warns(UserWarning, match="not yet been built"):
+        model.save(tmp_path / "shapeless.keras")
+    with pytest.raises(ModelRefused, match=r"cannot load the model: .* no defined input shape"):
+        archive.load(tmp_path / "shapeless.keras")
+
+
 def test_a_lambda_layer_is_refused_before_keras_reads_it(tmp_path: Path) -> None:
     pixels = keras.Input((SIDE_PX, SIDE_PX, 3))
     model = keras.Model(pixels, layers.Lambda(lambda x: x[:, 0, 0, :], output_shape=(3,))(pixels))

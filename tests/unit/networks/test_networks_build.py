@@ -77,6 +77,15 @@ def test_an_unknown_network_is_refused_with_the_names_of_the_known(name: str) ->
         build(name, 28, 2)
 
 
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [("resnet50", "nearest: ResNet50, "), ("efficientnet_lite_0", "nearest: efficientnet_lite0")],
+)
+def test_a_misspelt_network_is_told_its_nearest(name: str, near: str) -> None:
+    with pytest.raises(NetworkRefused, match=near):
+        build(name, 28, 2)
+
+
 @pytest.mark.parametrize("name", ["inception_v4", "small_cnn"])
 def test_weights_that_nobody_published_are_refused(name: str) -> None:
     with pytest.raises(NetworkRefused, match=f"no imagenet weights of {name}; set options.weights to random"):

@@ -75,6 +75,15 @@ def test_the_key_of_this_machines_stack_is_the_default(
     assert "the export is not signed" in verify(capsys, export, "--data-dir", data_dir)
 
 
+@pytest.mark.parametrize("path", ["", ".", "../labels.json", "/labels.json", "a\\\\b"])
+def test_a_manifest_that_names_no_file_below_its_folder_is_refused(
+    export: Path, path: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = export / "export.json"
+    manifest.write_text(manifest.read_text().replace('"labels.json"', f'"{path}"'))
+    assert "outside its folder" in verify(capsys, export, "--unsigned")
+
+
 def test_a_link_in_an_export_is_refused(export: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (export / "labels.json").rename(export.parent / "elsewhere.json")
     (export / "labels.json").symlink_to(export.parent / "elsewhere.json")

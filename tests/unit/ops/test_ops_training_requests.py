@@ -91,6 +91,8 @@ def test_what_has_ended_is_not_cancelled_and_how_it_ended_is_said() -> None:
         refuse_ended("r-1", {"kind": "runs", "state": "trained", "outcome": outcome})
     with pytest.raises(OpsError, match=r"search s-1 has ended \(completed\)"):
         refuse_ended("s-1", {"kind": "searches", "state": "completed"})
+    with pytest.raises(OpsError, match="search s-1 is being cancelled already"):
+        refuse_ended("s-1", {"kind": "searches", "state": "stopping"})
     refuse_ended("r-1", {"kind": "runs", "state": "running", "outcome": None})
 
 

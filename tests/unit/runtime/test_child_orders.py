@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 import pytest
@@ -31,6 +32,14 @@ async def test_a_child_hears_that_it_shall_stop_and_answers_all_the_same() -> No
     orders.put_nowait({"hold_s": PATIENCE_S})
     orders.put_nowait({"stop": "cancelled"})
     assert await asyncio.wait_for(call, PATIENCE_S) == {"stopped": "cancelled"}
+
+
+async def test_what_a_child_hears_late_counts_from_when_it_was_said() -> None:
+    orders: Orders = asyncio.Queue()
+    call = await begun(orders)
+    orders.put_nowait({"hold_s": PATIENCE_S, "at": time.monotonic() - PATIENCE_S})
+    with pytest.raises(ChildDied, match=f"code {EXIT_LEFT_ALONE}"):
+        await asyncio.wait_for(call, PATIENCE_S)
 
 
 async def test_a_child_that_nobody_tells_to_go_on_ends_by_itself() -> None:

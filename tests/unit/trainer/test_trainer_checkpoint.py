@@ -102,6 +102,15 @@ def test_a_crash_while_writing_leaves_the_older_checkpoint(
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_what_killed_processes_left_unfinished_does_not_fill_the_disk(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    for number in range(3):
+        (tmp_path / f"{number:06d}.ckpt.{number}.part").write_bytes(b"half of it")
+    write_checkpoint(replace(STATE, step=8), path)
+    assert read_checkpoint(path).step == 8
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_a_full_disk_costs_the_checkpoint_and_not_the_run(caplog: pytest.LogCaptureFixture) -> None:
     class Full:
         def newest(self) -> Path | None:

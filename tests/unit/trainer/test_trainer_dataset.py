@@ -150,6 +150,12 @@ def test_shares_over_one_are_refused() -> None:
         build_dataset([], DatasetRules(validation_share=0.2))
 
 
+def test_an_image_that_is_in_a_snapshot_twice_is_refused() -> None:
+    rows = [*class_rows("robin", 50), snapshot_row(7, "wren", group="ab" * 32)]
+    with pytest.raises(TrainingError, match=f"image {image_name(7)} is in the snapshot twice; pack a new"):
+        build_dataset(rows, RULES)
+
+
 def test_a_data_set_without_two_classes_names_the_nearest() -> None:
     rows = [*class_rows("robin", 38), *class_rows("wren", 12, 100), *class_rows("owl", 3, 200)]
     with pytest.raises(TrainingError) as caught:
@@ -161,6 +167,21 @@ def test_a_data_set_without_two_classes_names_the_nearest() -> None:
     only = build_dataset([*class_rows("robin", 41), *class_rows("wren", 12, 100)], RULES)
     with pytest.raises(TrainingError, match=r"only one class, 'robin', .* nearest: wren 12"):
         check_trainable(only, RULES, {})
+
+
+def test_classes_of_one_visit_that_validates_are_not_called_too_small() -> None:
+    visits = (f"day {number}" for number in range(1000))
+    day = next(visit for visit in visits if place_of(f"named:3:ann:{visit}").side < RULES.validation_share)
+    rows = [
+        *class_rows("robin", 45, guest="ann", visit=day),
+        *class_rows("wren", 50, 100, guest="ann", visit=day),
+    ]
+    with pytest.raises(TrainingError) as caught:
+        check_trainable(build_dataset(rows, RULES), RULES, {})
+    assert caught.value.error == "no class has 40 labelled images and one drawn to train"
+    assert caught.value.remedy == (
+        "add photos of other visits to wren 50, robin 45, of which no visit is to train"
+    )
 
 
 def test_the_manifest_reads_back_and_the_same_rows_are_the_same_bytes() -> None:

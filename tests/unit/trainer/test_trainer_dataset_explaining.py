@@ -9,7 +9,7 @@ from contracts.training import DatasetRules
 from contracts.values import LabelKind, Side, Source
 from services.trainer.domain.dataset import build_dataset
 from services.trainer.domain.explaining import Explainer, Explanation
-from services.trainer.domain.facts import Ancestor
+from services.trainer.domain.known import Ancestor
 from services.trainer.domain.rules import SIDES, TOLD, Rule
 from services.trainer.domain.seen import seen_by
 from services.trainer.domain.table import Table
@@ -161,6 +161,46 @@ def test_what_left_the_library_is_still_known_by_its_group() -> None:
     told = explained(late, young)[image_name(50)]
     assert told.rule is Rule.TRAIN
     assert f"model 001 trained on {image_name(0)[:SHORT]}, which belonged to it" in told.why
+
+
+def test_what_went_its_own_way_is_no_reason_for_the_group_that_it_left() -> None:
+    """What an ancestor trained on is in the snapshot still: it has not left the library."""
+    group = "ab" * 32
+    young = build_dataset(
+        class_rows("robin", 6, group=group), DatasetRules(minimum_per_class=1, validation_share=0)
+    )
+    left = [*class_rows("robin", 6), *class_rows("robin", 40, 100)]
+    told = explained([*left, snapshot_row(200, "robin", group=group)], young)
+    assert told[image_name(0)].rule is Rule.TRAIN
+    assert "model 001 trained on it" in told[image_name(0)].why
+    stayed = told[image_name(200)]
+    assert (stayed.unit_images, "model 001" in stayed.why) == (1, False)
+
+
+def test_what_only_chose_weights_and_is_trained_on_now_is_so_by_lot() -> None:
+    visit = drawn_to(Rule.VALIDATION)
+    rows = [*visiting("robin", 6, 0, visit), *visiting("robin", 6, 100, drawn_to(Rule.TRAIN))]
+    young = build_dataset(rows, RULES)
+    now = RULES.model_copy(update={"validation_share": 0.0, "train_share": 1.0})
+    told = explained(rows, young, rules=now)[image_name(0)]
+    assert told.rule is Rule.TRAIN
+    assert [one.side for one in told.ancestors] == [Side.VALIDATION]
+    assert "drawn by lot" in told.why
+
+
+def test_of_a_unit_what_was_trained_on_is_named_before_what_chose_weights() -> None:
+    """A visit that validated, and a burst that was trained on, are one since a photo joined both."""
+    rows = [
+        *visiting("robin", 4, 0, drawn_to(Rule.VALIDATION)),
+        *visiting("robin", 4, 10, drawn_to(Rule.TRAIN)),
+    ]
+    young = build_dataset(rows, RULES)
+    joined = [
+        row.model_copy(update={"group": image_name(0)}) if n in {0, 4} else row for n, row in enumerate(rows)
+    ]
+    for one in explained(joined, young).values():
+        assert one.rule is Rule.TRAIN
+        assert "model 001 trained on" in one.why
 
 
 @pytest.mark.parametrize("label", ["{minimum}", "{0}", "%s", "a'b"])

@@ -12,6 +12,8 @@ from services.trainer.domain.errors import TrainingError
 from services.trainer.fitting.feeding import InMemory
 from services.trainer.fitting.pruning import prunable_kernels, prune, share_at
 
+pytestmark = pytest.mark.models
+
 OPTIONS = TrainOptions(batch_size=10, learning_rate=3e-3, rotate_degrees=0, zoom_share=0)
 SIZE_PX = 16
 
@@ -48,6 +50,15 @@ def test_each_kernel_has_its_zeros_and_the_first_and_the_output_layer_stay_whole
         assert (kernel == 0).sum() == round(0.7 * kernel.size)
     whole = (model.get_layer("block1a_conv").kernel, model.get_layer("scores").kernel)
     assert all((keras.ops.convert_to_numpy(kernel) != 0).all() for kernel in whole)
+
+
+def test_layers_that_were_saved_held_still_make_up_for_their_zeros_too() -> None:
+    model = build("small_cnn", SIZE_PX, 3)
+    first = model.get_layer("block1a_conv")
+    first.trainable = False
+    before = keras.ops.convert_to_numpy(first.kernel)
+    prune(model, examples(), OPTIONS, 0.5, epochs=1)
+    assert (keras.ops.convert_to_numpy(first.kernel) != before).any()
 
 
 def test_the_same_seed_prunes_the_same_weights() -> None:

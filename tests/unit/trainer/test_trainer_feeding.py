@@ -7,6 +7,7 @@ import io
 import os
 import shutil
 import threading
+import zlib
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -182,11 +183,20 @@ def test_what_is_no_picture_of_that_size_is_named_with_a_remedy(data: bytes, mes
         decoded(data)
 
 
-def test_a_picture_that_only_claims_to_be_huge_is_refused_by_its_header() -> None:
-    bomb = bytearray(png())
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_a_picture_that_only_claims_to_be_huge_is_refused_by_its_header(mode: str) -> None:
+    bomb = bytearray(png(mode))
     bomb[16:24] = (60_000).to_bytes(4) * 2
-    with pytest.raises(TrainingError, match=r"image a1"):
+    bomb[29:33] = zlib.crc32(bomb[12:29]).to_bytes(4)
+    with pytest.raises(TrainingError, match=r"image a1 is 60000 x 60000 px, the snapshot says 12 px"):
         decoded(bytes(bomb))
+
+
+def test_sixteen_bits_a_channel_are_refused_and_not_taken_for_white() -> None:
+    held = io.BytesIO()
+    Image.fromarray(np.full((SIZE_PX, SIZE_PX), 12_000, np.uint16)).save(held, "PNG")
+    with pytest.raises(TrainingError, match="image a1 has 16 bits a channel, training takes 8; normalise"):
+        decoded(held.getvalue())
 
 
 def some(kept: Decoded, count: int) -> list[int]:

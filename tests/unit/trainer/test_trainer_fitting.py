@@ -11,6 +11,8 @@ from services.trainer.fitting.loop import Cancelled, StepReport, fit
 from services.trainer.fitting.scoring import batch_size, predict, score
 from tests.support.tiny_training import PLAIN, asked, colours, nothing, same, tiny
 
+pytestmark = pytest.mark.models
+
 
 def test_the_loop_learns_a_tiny_set_and_keeps_the_weights_of_the_epoch_it_names() -> None:
     train, validation, told = colours(48), colours(24, seed=1), list[Epoch]()

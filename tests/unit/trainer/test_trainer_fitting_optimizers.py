@@ -14,6 +14,8 @@ from services.trainer.fitting.optimizers import optimizer_of
 from services.trainer.fitting.schedules import learning_rate, reductions
 from tests.support.tiny_training import asked
 
+pytestmark = pytest.mark.models
+
 
 def moved(optimizer: keras.optimizers.Optimizer, shape: tuple[int, ...] = (2, 3)) -> np.ndarray:
     """Where two equal variables are after the same five gradients: [2, *shape]."""

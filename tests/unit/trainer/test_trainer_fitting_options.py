@@ -19,6 +19,8 @@ from services.trainer.fitting.schedules import learning_rate
 from services.trainer.fitting.scoring import predict
 from tests.support.tiny_training import asked, colours, nothing, tiny
 
+pytestmark = pytest.mark.models
+
 
 def by_path(model: keras.Model) -> dict[str, Any]:
     return {variable.path: np.array(variable.numpy()) for variable in model.weights}

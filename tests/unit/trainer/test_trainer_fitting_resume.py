@@ -19,6 +19,8 @@ from services.trainer.fitting.loop import Fit, StepReport, fit
 from tests.support import training_child
 from tests.support.tiny_training import asked, colours, same, tiny
 
+pytestmark = pytest.mark.models
+
 WAYS = {
     "adamw, dropout, plateau, half precision": asked(
         epochs=3, optimizer="adamw", weight_decay=0.1, schedule="plateau", plateau_epochs=1,

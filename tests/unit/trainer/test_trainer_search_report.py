@@ -56,6 +56,7 @@ def test_what_is_told_agrees_with_the_report() -> None:
 def test_the_page_is_self_contained_and_escapes_what_people_named(page: str) -> None:
     assert "<script" not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert "\N{RIGHT-TO-LEFT OVERRIDE}" not in page
     assert not re.search(r"""(src|href)=["'](?!data:)""", page)
     assert page.count("data:image/svg+xml") == 4
     assert page.count("<tr") == 11

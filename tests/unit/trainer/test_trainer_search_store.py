@@ -138,6 +138,14 @@ def test_a_cancelled_search_asks_for_nothing_more_and_cancels_what_runs(desk: Se
     assert len(desk.asked) == 2
 
 
+def test_a_search_that_was_cancelled_before_it_was_heard_of_asks_for_nothing(desk: SearchDesk) -> None:
+    desk.say(cancel())
+    for _ in range(2):
+        desk.say(search_request())
+    assert [type(one) for one in desk.told] == [TrainCancelled]
+    assert desk.search().state is SearchState.REPORTING
+
+
 def test_a_space_that_cannot_be_trained_fails_the_search_once(desk: SearchDesk) -> None:
     for _ in range(2):
         desk.say(search_request(space={"batch_size": ["many"]}))
@@ -146,6 +154,20 @@ def test_a_space_that_cannot_be_trained_fails_the_search_once(desk: SearchDesk) 
     assert told.run_id == "search-0001"
     assert told.error == "space.batch_size lists 'many', and batch_size takes whole numbers"
     assert desk.search().state is SearchState.FAILED
+
+
+def test_a_search_that_cannot_begin_is_refused_once_and_one_that_has_begun_goes_on(desk: SearchDesk) -> None:
+    for _ in range(2):
+        desk.refuse(search_request("search-0002"), "its snapshot never came")
+    (told,) = desk.told
+    assert isinstance(told, TrainFailed)
+    assert (told.run_id, told.error) == ("search-0002", "its snapshot never came")
+    assert desk.search("search-0002").state is SearchState.FAILED
+    desk.say(search_request("search-0002"))
+    assert desk.told == [told]
+    desk.say(search_request())
+    desk.refuse(search_request(), "late")
+    assert desk.search().state is SearchState.RUNNING
 
 
 def test_an_unknown_base_fails_the_search(desk: SearchDesk) -> None:

@@ -43,16 +43,16 @@ VIEWS = {
         SELECT fct_train_runs.run_id, fct_train_runs.snapshot_id, fct_train_runs.base,
         fct_train_runs.network, fct_train_runs.epochs_requested, fct_train_runs.is_throw_away,
         fct_train_runs.is_trial, fct_train_runs.rules, fct_train_runs.options,
-        fct_train_runs.search_id, fct_train_runs.trial_number, fct_train_runs.requested_by,
-        fct_train_runs.requested_at, fct_train_runs.outcome, fct_train_runs.outcome_snapshot_id,
-        fct_train_runs.outcome_network, fct_train_runs.model_version, fct_train_runs.base_version,
-        fct_train_runs.epochs_run, fct_train_runs.best_epoch,
-        fct_train_runs.best_validation_accuracy, fct_train_runs.history_key,
+        fct_train_runs.requested_by, fct_train_runs.requested_at, fct_train_runs.outcome,
+        fct_train_runs.outcome_snapshot_id, fct_train_runs.outcome_network,
+        fct_train_runs.model_version, fct_train_runs.base_version, fct_train_runs.epochs_run,
+        fct_train_runs.best_epoch, fct_train_runs.best_validation_accuracy,
+        fct_train_runs.history_key, fct_train_runs.error, fct_train_runs.remedy,
+        fct_train_runs.ended_at, fct_train_runs.search_id, fct_train_runs.trial_number,
         fct_train_runs.summary_key, fct_train_runs.curves_key, fct_train_runs.log_key,
         fct_train_runs.seconds, fct_train_runs.cost, fct_train_runs.is_pruned,
-        fct_train_runs.cancelled_by, fct_train_runs.cancel_reason, fct_train_runs.error,
-        fct_train_runs.remedy, fct_train_runs.ended_at, coalesce(fct_train_runs.outcome, 'running')
-        AS state FROM fct_train_runs
+        fct_train_runs.cancelled_by, fct_train_runs.cancel_reason, coalesce(fct_train_runs.outcome,
+        'running') AS state FROM fct_train_runs
     """,
 }
 # What runs of before were trained with, as their requests now say.

@@ -50,6 +50,10 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('search_id', 'number', name=op.f('pk_trial')),
     sa.UniqueConstraint('run_id', name=op.f('uq_trial_run_id'))
     )
+    with op.batch_alter_table('model', schema=None) as batch_op:
+        batch_op.add_column(sa.Column('exporter', sa.Text(), nullable=True))
+        batch_op.add_column(sa.Column('exporter_until', sa.DateTime(timezone=True), nullable=True))
+
     with op.batch_alter_table('run', schema=None) as batch_op:
         batch_op.add_column(sa.Column('owner', sa.Text(), nullable=True))
         batch_op.add_column(sa.Column('lease_until', sa.DateTime(timezone=True), nullable=True))
@@ -68,6 +72,10 @@ def downgrade() -> None:
         batch_op.drop_column('epochs')
         batch_op.drop_column('lease_until')
         batch_op.drop_column('owner')
+
+    with op.batch_alter_table('model', schema=None) as batch_op:
+        batch_op.drop_column('exporter_until')
+        batch_op.drop_column('exporter')
 
     op.drop_table('trial')
     op.drop_table('stop')

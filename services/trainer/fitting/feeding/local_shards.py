@@ -100,7 +100,8 @@ class LocalShards:
     def _blocks_of(self, key: str, places: Places, members: Numbers) -> set[int]:
         copy = self._opened(key)
         starts, sizes = places.offsets[members], places.sizes[members]
-        for number in members[starts + sizes > copy.size_bytes]:
+        # Not by the sum: 64 bits do not hold that of two numbers made to overflow it.
+        for number in members[starts > copy.size_bytes - sizes]:
             raise MemberDamaged(
                 f"image {places.image_id(number)} at offset {places.offsets[number]} of shard {key} ends "
                 f"beyond its {copy.size_bytes} bytes; pack the snapshot again"
