@@ -481,6 +481,8 @@ class SetScore(Value):
     accuracy: Share | None = None
     f1_macro: Share | None = None
     log_loss: float | None = None
+    weighted_log_loss: float | None = None
+    """By the evaluator's table of commonly confused pairs; the report names its version."""
     true_positives_above: Share | None = None
     false_positives_above: Share | None = None
     confidence_min: Confidence | None = None

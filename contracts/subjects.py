@@ -124,7 +124,7 @@ CONSUMERS = (
         "evaluator-models",
         "evaluator",
         "MODELS",
-        ("model.trained", "model.evaluate-requested", "model.compare-requested"),
+        ("model.trained", "model.evaluate-requested", "model.compare-requested", "model.exported"),
     ),
     Consumer("evaluator-reviews", "evaluator", "MODELS", ("model.review-requested",)),
     Consumer("evaluator-verdicts", "evaluator", "IMAGES", ("image.double-checked",), batch=128),

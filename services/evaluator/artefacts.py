@@ -25,6 +25,7 @@ SCORES_FILE = "scores.npy"
 """N x C as NumPy writes it, to be memory-mapped; row i belongs to row i of the results."""
 RESULTS_FILE = "results.parquet"
 REPORT_FILE = "report.json"
+QUEUE_FILE = "queue.parquet"
 COMPARISON_FILE = "comparison.parquet"
 SUMMARY_FILE = "summary.json"
 PARQUET = "application/vnd.apache.parquet"
@@ -72,6 +73,10 @@ class Artefacts:
     def put_report(self, document: dict[str, Any]) -> ObjectRef:
         """The figures, as JSON that any reader parses (no NaN)."""
         return self._put(REPORT_FILE, _json(document), "application/json")
+
+    def put_queue(self, queue: pa.Table) -> ObjectRef:
+        """The double-check queue, as ``build_queue`` orders it."""
+        return self._put(QUEUE_FILE, _parquet(queue), PARQUET)
 
     def put_comparison(self, images: Sequence[ComparedImage]) -> ObjectRef:
         """One row per image: what each model said, what changed, and whether it counts."""

@@ -13,8 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from contracts.manifests import DATASET_COLUMNS
-from contracts.values import ObjectRef
 from services.evaluator.artefacts import SCORES_FILE, Artefacts
 from services.evaluator.domain.answers import Answers, ScoresRefused, read_answers
 from services.evaluator.domain.comparison import (
@@ -24,10 +22,10 @@ from services.evaluator.domain.comparison import (
     by_class,
     by_set,
     learned_by,
-    learned_units,
     tally,
 )
 from services.evaluator.domain.sets import set_name, truth_of
+from services.evaluator.scoring.learned import units_learned
 from services.evaluator.scoring.running import score_images
 from services.evaluator.scoring.scenes import Scene, scene_of
 from services.evaluator.scoring.specs import Comparing, Scoring
@@ -35,7 +33,7 @@ from services.evaluator.settings import EvaluatorSettings
 from services.runtime.child import ChildFailed, child_main
 from services.runtime.model_archive import ModelRefused
 from services.runtime.objectstore import ObjectStore
-from services.runtime.shards import ManifestDamaged, read_manifest
+from services.runtime.shards import ManifestDamaged
 
 Tell = Callable[[dict[str, Any]], None]
 CLASSES_LISTED = 50
@@ -50,8 +48,8 @@ def work(spec: dict[str, Any], tell: Tell) -> dict[str, Any]:
     try:
         scene_a, answers_a = _answers(store, asked.a, settings, tell)
         scene_b, answers_b = _answers(store, asked.b, settings, tell)
-        learned_a = _learned(store, asked.ancestors_a)
-        learned_b = _learned(store, asked.ancestors_b)
+        learned_a = units_learned(store, asked.ancestors_a)
+        learned_b = units_learned(store, asked.ancestors_b)
     except (ManifestDamaged, ModelRefused, ScoresRefused) as error:
         raise ChildFailed(str(error), "Train the model again; if it happens again, report a bug.") from error
     said = zip(scene_a.rows, _named(scene_a, answers_a), _named(scene_b, answers_b), strict=True)
@@ -96,14 +94,6 @@ def _truth(a: Scene, b: Scene, place: int) -> str | None:
     """The class that the image shows; None where no class of either model's does."""
     knows = truth_of(a.rows[place]) >= 0 or truth_of(b.rows[place]) >= 0
     return str(a.rows[place]["class_name"]) if knows else None
-
-
-def _learned(store: ObjectStore, datasets: Sequence[ObjectRef]) -> frozenset[str]:
-    """Of a model and all it was fine-tuned from; one manifest is in memory at a time."""
-    learned: frozenset[str] = frozenset()
-    for dataset in datasets:
-        learned |= learned_units(read_manifest(store.get(dataset), DATASET_COLUMNS))
-    return learned
 
 
 def _told(

@@ -6,26 +6,20 @@ from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from contracts.manifests import Buckets
 from contracts.values import ObjectRef
+from services.evaluator.artefacts import Artefacts
 from services.evaluator.domain.answers import Ints
 from services.evaluator.domain.queue.confident import Confident, confident_learning
 from services.evaluator.domain.queue.examples import NONE, Wanted, nearest_examples
 from services.evaluator.domain.queue.ranking import Ranking, Suspicion, rank
 from services.runtime.objectstore import ObjectStore
 
-QUEUE_FILE = "queue.parquet"
-
 
 def put_queue(store: ObjectStore, model_version: str, request_id: str, queue: pa.Table) -> ObjectRef:
     """Into the bucket of reports, beside the scoring's other files; the same queue gives the same bytes."""
-    sink = pa.BufferOutputStream()
-    pq.write_table(queue, sink, compression="zstd")
-    key = f"models/{model_version}/{request_id}/{QUEUE_FILE}"
-    return store.put(Buckets.REPORTS, key, sink.getvalue().to_pybytes(), "application/vnd.apache.parquet")
+    return Artefacts.of_evaluation(store, model_version, request_id).put_queue(queue)
 
 
 def build_queue(

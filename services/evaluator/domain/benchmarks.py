@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from contracts.events import SetScore
+from services.evaluator.domain.rules import Rule
 from services.evaluator.domain.threshold import ThresholdReport
 
 HIGHER_IS_BETTER = {
@@ -79,6 +80,16 @@ def benchmark_table(
                     _better(figure, difference))
             )  # fmt: skip
     return tuple(rows)
+
+
+def required_by(rules: Iterable[Rule]) -> dict[tuple[str, str], float]:
+    """What the gate asks of the table's figures, as shares 0..1 like the figures themselves."""
+    figures = {"true positives": "true_positives_above", "false positives": "false_positives_above"}
+    return {
+        (rule.set_name, figures[rule.measure]): rule.limit / 100.0
+        for rule in rules
+        if rule.measure in figures
+    }
 
 
 def table_document(rows: tuple[Row, ...]) -> list[dict[str, Any]]:

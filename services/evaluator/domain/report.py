@@ -158,6 +158,7 @@ def _set_score(name: str, figures: SetFigures, report: ThresholdReport) -> SetSc
         accuracy=figures.accuracy,
         f1_macro=figures.f1_macro,
         log_loss=figures.log_loss,
+        weighted_log_loss=figures.weighted_log_loss,
         true_positives_above=report.share(report.true_positives_above),
         false_positives_above=report.share(report.false_positives_above),
         confidence_min=report.confidence_min,

@@ -71,5 +71,4 @@ class Comparer:
         )
 
     async def _learned_from(self, model: ModelTrained) -> tuple[ObjectRef, ...]:
-        line = await self._database.read(lambda c: store.line_of(c, model))
-        return tuple(one.dataset for one in line)
+        return await self._database.read(lambda c: store.learned_from(c, model))

@@ -10,9 +10,11 @@ from contracts.events import ModelRescored, ModelScored, ModelTrained
 from services.evaluator import store
 from services.evaluator.handlers.leased import Leases
 from services.evaluator.handlers.library import LibraryNotes
+from services.evaluator.handlers.production import Production
 from services.evaluator.handlers.scoring import Children, Progressed
+from services.evaluator.review.queues import record_queue
 from services.evaluator.scoring.specs import Under
-from services.runtime.database import Database
+from services.runtime.database import Database, Unit
 from services.runtime.delivery import Delivery
 
 JOB = "services.evaluator.job"
@@ -22,12 +24,19 @@ class Evaluator:
     """Scores new models, and older ones on request."""
 
     def __init__(
-        self, database: Database, notes: LibraryNotes, children: Children, leases: Leases, log: Any
+        self,
+        database: Database,
+        notes: LibraryNotes,
+        children: Children,
+        leases: Leases,
+        production: Production,
+        log: Any,
     ) -> None:
         self._database = database
         self._notes = notes
         self._children = children
         self._leases = leases
+        self._production = production
         self._log = log
 
     async def trained(self, delivery: Delivery[ModelTrained]) -> None:
@@ -58,15 +67,22 @@ class Evaluator:
             self._log.info("evaluation.repeated", model_version=version, request_id=request_id)
             await self._children.tidy([scoring])
             return
-        result = await self._children.run(JOB, scoring, [scoring], progressed)
+        asked = await self._production.evaluating(scoring)
+        result = await self._children.run(JOB, asked, [scoring], progressed)
         known = {"request_id": request_id, "model_version": version, "scored_at": datetime.now(UTC)}
         scored: ModelScored | ModelRescored
         if under is None:
             scored = ModelScored.model_validate({**result, **known, "throw_away": model.throw_away})
         else:
             scored = ModelRescored.model_validate({**result, **known})
-        await self._database.run(lambda unit: store.record_scoring(unit, scored, result["matrix"]))
+        await self._database.run(lambda unit: _record(unit, scored, result["matrix"]))
         await self._children.tidy([scoring])
         self._log.info(
             "model.scored", model_version=version, request_id=request_id, verdict=scored.gate.verdict.value
         )
+
+
+def _record(unit: Unit, scored: ModelScored | ModelRescored, matrix: str) -> None:
+    """The scoring and its queue, or neither; only a model's own scoring has a queue."""
+    if store.record_scoring(unit, scored, matrix) and isinstance(scored, ModelScored):
+        record_queue(unit, scored)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from contracts.commands import RequestComparison, RequestEvaluation
-from contracts.events import ModelTrained
+from contracts.events import ModelExported, ModelTrained
 from services.evaluator.handlers.comparing import Comparer
 from services.evaluator.handlers.evaluating import Evaluator
 from services.evaluator.handlers.leased import Leases
 from services.evaluator.handlers.library import LibraryNotes
+from services.evaluator.handlers.production import Production
 from services.evaluator.handlers.scoring import Children
 from services.evaluator.settings import EvaluatorSettings
 from services.runtime.database import Database
@@ -22,7 +23,8 @@ class ModelsHeard:
     def __init__(self, database: Database, settings: EvaluatorSettings, log: Any) -> None:
         notes, children = LibraryNotes(database), Children(database, settings, log)
         leases = Leases(database, settings.lease_s, log)
-        self._evaluator = Evaluator(database, notes, children, leases, log)
+        self._production = Production(database)
+        self._evaluator = Evaluator(database, notes, children, leases, self._production, log)
         self._comparer = Comparer(database, notes, children, leases, log)
 
     async def handle(self, delivery: Delivery[Any]) -> None:
@@ -30,6 +32,8 @@ class ModelsHeard:
         match delivery.message:
             case ModelTrained():
                 await self._evaluator.trained(delivery)
+            case ModelExported():
+                await self._production.exported(delivery)
             case RequestEvaluation():
                 await self._evaluator.requested(delivery)
             case RequestComparison():

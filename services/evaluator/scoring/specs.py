@@ -6,7 +6,8 @@ import hashlib
 
 from contracts.events import ModelTrained, SnapshotPacked
 from contracts.taxonomy import Taxonomy
-from contracts.values import ObjectRef, Value
+from contracts.values import ModelVersion, ObjectRef, Value
+from services.evaluator.domain.confused import ConfusedPairs
 
 FOLDER = "score-"
 """Beginning of the names of the folders that scorings grow in."""
@@ -44,6 +45,34 @@ class Scoring(Value):
     under: Under | None = None
     known: tuple[Known, ...] = ()
     """Matrices that are scored already, one of which may be the one wanted."""
+
+
+class Stored(Value):
+    """A scoring that is in the store: its report names its results."""
+
+    request_id: str
+    report: ObjectRef
+    scores: ObjectRef
+
+
+class InProduction(Value):
+    """The model in production, and what it was scored on; the newest scoring first."""
+
+    model_version: ModelVersion
+    scorings: tuple[Stored, ...]
+    ancestors: tuple[ObjectRef, ...]
+    """As those of ``Comparing``."""
+
+
+class Evaluating(Value):
+    """A scoring, and what its figures need besides."""
+
+    scoring: Scoring
+    confused: ConfusedPairs
+    ancestors: tuple[ObjectRef, ...]
+    """As those of ``Comparing``; of the scored model."""
+    production: InProduction | None
+    """None before any other model was exported."""
 
 
 class Comparing(Value):

@@ -2,10 +2,19 @@
 
 from services.evaluator.store.leases import LeaseLost, release, renew, take
 from services.evaluator.store.library import find_snapshot, record_operation, record_snapshot, taxonomy
-from services.evaluator.store.models import find_model, known_versions, line_of, record_model
+from services.evaluator.store.models import (
+    find_model,
+    in_production,
+    known_versions,
+    learned_from,
+    line_of,
+    record_export,
+    record_model,
+)
 from services.evaluator.store.scorings import (
     is_compared,
     known_matrices,
+    newest_scorings,
     record_comparison,
     record_scoring,
     scored_at,
@@ -16,12 +25,16 @@ __all__ = [
     "LeaseLost",
     "find_model",
     "find_snapshot",
+    "in_production",
     "is_compared",
     "known_matrices",
     "known_versions",
+    "learned_from",
     "line_of",
     "metadata",
+    "newest_scorings",
     "record_comparison",
+    "record_export",
     "record_model",
     "record_operation",
     "record_scoring",

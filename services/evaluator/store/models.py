@@ -1,4 +1,4 @@
-"""Models that the evaluator heard of."""
+"""Models that the evaluator heard of, and which of them went into production."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from datetime import UTC
 
 import sqlalchemy as sa
 
-from contracts.events import ModelTrained
-from services.evaluator.store.tables import model_table
+from contracts.events import ModelExported, ModelTrained
+from contracts.values import ObjectRef
+from services.evaluator.store.tables import exported_table, model_table
 from services.runtime.database import Unit, upsert
 
 
@@ -43,3 +44,25 @@ def line_of(connection: sa.Connection, trained: ModelTrained) -> list[ModelTrain
         line.append(step)
         step = find_model(connection, step.base_version) if step.base_version else None
     return line
+
+
+def record_export(unit: Unit, exported: ModelExported) -> None:
+    """Remember that the model was given out; the same event again changes nothing."""
+    row = {
+        "model_version": exported.model_version,
+        "request_id": exported.request_id,
+        "exported_at": exported.exported_at.astimezone(UTC),
+    }
+    upsert(unit.connection, exported_table, [row], update=[])
+
+
+def in_production(connection: sa.Connection, but: str) -> str | None:
+    """The version that was exported last, of all but that one; None before any was."""
+    query = sa.select(exported_table.c.model_version).where(exported_table.c.model_version != but)
+    newest = query.order_by(exported_table.c.exported_at.desc(), exported_table.c.model_version.desc())
+    return connection.execute(newest.limit(1)).scalar_one_or_none()
+
+
+def learned_from(connection: sa.Connection, trained: ModelTrained) -> tuple[ObjectRef, ...]:
+    """Data sets that the model and those it was fine-tuned from learned from, its own first."""
+    return tuple(one.dataset for one in line_of(connection, trained))

@@ -55,6 +55,14 @@ def known_matrices(connection: sa.Connection, model_version: str) -> list[tuple[
     return [(row.matrix, ObjectRef.model_validate(row.scores)) for row in rows]
 
 
+def newest_scorings(connection: sa.Connection, model_version: str, limit: int) -> list[sa.RowMapping]:
+    """request_id, report and scores of that model's scorings, the newest first."""
+    columns = (scoring_table.c.request_id, scoring_table.c.report, scoring_table.c.scores)
+    query = sa.select(*columns).where(scoring_table.c.model_version == model_version)
+    newest = query.order_by(scoring_table.c.scored_at.desc(), scoring_table.c.request_id)
+    return list(connection.execute(newest.limit(limit)).mappings())
+
+
 def is_compared(connection: sa.Connection, request_id: str) -> bool:
     """Whether that request's comparison is finished."""
     query = sa.select(comparison_table.c.request_id).where(comparison_table.c.request_id == request_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from services.evaluator.review_tables import review_tables
 from services.runtime.database import new_metadata
 
 metadata = new_metadata()
@@ -59,3 +60,13 @@ lease_table = sa.Table(
     sa.Column("owner", sa.Text, nullable=False),
     sa.Column("lease_until", sa.DateTime(timezone=True), nullable=False),
 )
+
+exported_table = sa.Table(
+    "exported_model",
+    metadata,
+    sa.Column("model_version", sa.Text, primary_key=True),
+    sa.Column("request_id", sa.Text, primary_key=True),
+    sa.Column("exported_at", sa.DateTime(timezone=True), nullable=False),
+)
+
+review_tables(metadata)
