@@ -21,6 +21,7 @@ def test_the_demo_ends_well_and_its_last_line_is_the_status(digits_demo: DemoRes
         "images",
         "snapshots",
         "models",
+        "training",
         "bulk",
         "dead_letters",
         "backlog",
