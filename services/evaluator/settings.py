@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from typing import Annotated
 
 from pydantic import Field
 
 from services.evaluator.domain.gate import Limits
+from services.runtime.cores import usable_cores
 from services.runtime.settings import RuntimeSettings
 
 Percent = Annotated[float, Field(ge=0.0, le=100.0)]
@@ -16,10 +16,8 @@ MOST_THREADS = 8
 """More threads than this wait for each other on networks of this size."""
 
 
-def usable_cores() -> int:
-    """Cores this process may run on, at most MOST_THREADS."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores, MOST_THREADS)
+def _threads() -> int:
+    return min(usable_cores(), MOST_THREADS)
 
 
 class EvaluatorSettings(RuntimeSettings):
@@ -31,7 +29,7 @@ class EvaluatorSettings(RuntimeSettings):
     gate_out_of_scope_false_positives_max_percent: Percent = 10.0
     gate_most_common_errors_max_images: Annotated[int, Field(ge=0)] = 0
     gate_least_common_true_positives_min_percent: Percent = 100.0
-    scoring_threads: Annotated[int, Field(ge=1, le=256)] = Field(default_factory=usable_cores)
+    scoring_threads: Annotated[int, Field(ge=1, le=256)] = Field(default_factory=_threads)
 
     def gate_limits(self) -> Limits:
         """The gate's numbers as the domain takes them."""
