@@ -36,13 +36,13 @@ test-models: $(STAMP) ## Those of them that train or run networks (minutes)
 	$(PYTEST) $(ROOMS) -m models -n 2 --dist worksteal $(ARGS)
 
 test-e2e: $(STAMP) ## The chain end to end (minutes)
-	$(PYTEST) tests/e2e $(ARGS)
+	$(PYTEST) tests/e2e -n 2 --dist loadfile $(ARGS)
 
 test-browser: $(STAMP) ## The web page in Chromium; renews the README's picture
 	$(PYTEST) tests/browser $(ARGS)
 
 test-faults: $(STAMP) ## Kill every process in turn and compare the counts (many minutes)
-	$(PYTEST) tests/faults $(ARGS)
+	$(PYTEST) tests/faults -n 2 --dist worksteal $(ARGS)
 
 bench: $(STAMP) ## Benchmarks, beside their peers in the same run
 	$(PYTEST) tests/benchmarks --override-ini "python_files=bench_*.py" --capture=no $(ARGS)

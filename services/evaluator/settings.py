@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
 from services.evaluator.domain.gate import Limits, Rule, read_rules, rules_for
+from services.runtime.cores import usable_cores
 from services.runtime.settings import RuntimeSettings
 
 Percent = Annotated[float, Field(ge=0.0, le=100.0)]
@@ -17,10 +17,8 @@ MOST_THREADS = 8
 """More threads than this wait for each other on networks of this size."""
 
 
-def usable_cores() -> int:
-    """Cores this process may run on, at most MOST_THREADS."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores, MOST_THREADS)
+def _threads() -> int:
+    return min(usable_cores(), MOST_THREADS)
 
 
 class EvaluatorSettings(RuntimeSettings):
@@ -44,7 +42,7 @@ class EvaluatorSettings(RuntimeSettings):
     """A scoring that was begun and nobody went on with is removed from the work folder after so long."""
     lease_s: Annotated[float, Field(gt=0)] = 60.0
     """An evaluator that is held or cut off for so long loses its work to another."""
-    scoring_threads: Annotated[int, Field(ge=1, le=256)] = Field(default_factory=usable_cores)
+    scoring_threads: Annotated[int, Field(ge=1, le=256)] = Field(default_factory=_threads)
 
     @field_validator("gate_rules_file")
     @classmethod

@@ -165,6 +165,18 @@ class ObjectStore:
         finally:
             Path(temporary).unlink(missing_ok=True)
 
+    def check(self, ref: ObjectRef) -> None:
+        """Read the object once, keep nothing of it.
+
+        Raises:
+            ObjectMissing, ObjectDamaged: see ``get``.
+        """
+        digest, size = hashlib.sha256(), 0
+        for chunk in self.stream(ref.bucket, ref.key):
+            digest.update(chunk)
+            size += len(chunk)
+        _verify(ref, size, digest.hexdigest())
+
     def read_range(self, bucket: str, key: str, offset: int, size: int) -> bytes:
         """``size`` bytes from ``offset``; the caller verifies them."""
         return self._read(bucket, key, offset, size)

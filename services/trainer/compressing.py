@@ -26,10 +26,11 @@ from services.trainer.domain.export_specs import CompressResult, CompressSpec
 from services.trainer.domain.specs import Outcome
 from services.trainer.fitting.determinism import make_deterministic
 from services.trainer.fitting.faults import STORE_FAULTS
-from services.trainer.fitting.feeding import Examples, FeedingLimits, open_sides
+from services.trainer.fitting.feeding import Examples, limits_of, open_sides
 from services.trainer.fitting.manifest import read_dataset
-from services.trainer.fitting.measuring import Measured, accuracy_of, agreement_of, measure, whole_scores
+from services.trainer.fitting.measuring import Measured, accuracy_of, agreement_of, measure
 from services.trainer.fitting.pruning import Pruned, prune
+from services.trainer.fitting.scoring import predict
 from services.trainer.fitting.variants import (
     Kind,
     calibration_rows,
@@ -83,7 +84,7 @@ def compress(store: ObjectStore, spec: CompressSpec, settings: TrainerSettings) 
     rows = read_dataset(store.get(spec.trained.dataset))
     with _material(store, spec, rows, settings) as material:
         files, pruned = _files(path, spec, material)
-        whole = whole_scores(_load(path, spec), material.images)
+        whole = predict(_load(path, spec), material.images)
         measured = measure(files, material.images, settings.training_threads)
         classes = material.images.classes
     accuracy = accuracy_of(whole, classes)
@@ -149,14 +150,8 @@ def _material(
     shown = calibration_rows(rows)
     train = [row for row in rows if row.side is Side.TRAIN] if spec.options.prune_share else shown
     side = measured[0].side
-    limits = FeedingLimits(
-        fetch_threads=settings.fetch_threads,
-        shard_cache_bytes=settings.shard_cache_bytes,
-        decoded_memory_bytes=settings.decoded_memory_bytes,
-        decoded_cache_bytes=settings.decoded_cache_bytes,
-    )
     fetching = open_sides(
-        store, [*measured, *train], spec.trained.image_size_px, settings.work_dir, limits,
+        store, [*measured, *train], spec.trained.image_size_px, settings.work_dir, limits_of(settings),
         sides=(side, Side.TRAIN),
     )  # fmt: skip
     with fetching as sides:

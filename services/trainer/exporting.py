@@ -82,7 +82,7 @@ def standing_export(store: ObjectStore, spec: ExportSpec, public_key: str | None
         if model is None or not ours or manifest.model_version != version:
             return None
         for ref in refs.values():
-            _check(store, ref)
+            store.check(ref)
     except (ObjectMissing, ObjectDamaged, ValidationError, signing.SignatureRefused):
         return None
     digest = hashlib.sha256(body).hexdigest()
@@ -99,15 +99,13 @@ def _publish(store: ObjectStore, spec: ExportSpec, folder: Path, signing_key: st
     # watches the bucket itself cannot load a SavedModel without its graph, which comes last.
     for path in (MANIFEST, graph):
         store.remove(Buckets.MODELS, f"{version}/{path}")
-    described = [_describe(path, folder) for path in folder.rglob("*") if path.is_file()]
-    files = sorted(described, key=lambda file: (file.path == graph, file.path))
-    refs = {
-        file.path: store.put_file(Buckets.MODELS, f"{version}/{file.path}", folder / file.path)
-        for file in files
-    }
+    found = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
+    paths = sorted(found, key=lambda path: (path == graph, path))
+    refs = {path: store.put_file(Buckets.MODELS, f"{version}/{path}", folder / path) for path in paths}
     manifest = ExportManifest(
         model_version=version, classes=spec.trained.classes, image_size_px=spec.trained.image_size_px,
-        files=tuple(files), network=spec.trained.network, snapshot_id=spec.trained.snapshot_id,
+        files=tuple(_described(ref, path) for path, ref in refs.items()),
+        network=spec.trained.network, snapshot_id=spec.trained.snapshot_id,
     )  # fmt: skip
     body = manifest.model_dump_json(indent=1).encode()
     kept = {f"{version}/{path}" for path in refs}
@@ -123,10 +121,8 @@ def _publish(store: ObjectStore, spec: ExportSpec, folder: Path, signing_key: st
     )
 
 
-def _describe(path: Path, folder: Path) -> ExportedFile:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return ExportedFile(path=path.relative_to(folder).as_posix(), size=path.stat().st_size, sha256=digest)
+def _described(ref: ObjectRef, path: str) -> ExportedFile:
+    return ExportedFile(path=path, size=ref.size, sha256=ref.sha256)
 
 
 def _ref(version: str, file: ExportedFile) -> ObjectRef:
@@ -135,15 +131,6 @@ def _ref(version: str, file: ExportedFile) -> ObjectRef:
 
 def _whole(store: ObjectStore, key: str) -> bytes:
     return b"".join(store.stream(Buckets.MODELS, key))
-
-
-def _check(store: ObjectStore, ref: ObjectRef) -> None:
-    digest, size = hashlib.sha256(), 0
-    for chunk in store.stream(ref.bucket, ref.key):
-        digest.update(chunk)
-        size += len(chunk)
-    if (size, digest.hexdigest()) != (ref.size, ref.sha256):
-        raise ObjectDamaged(f"{ref.bucket}/{ref.key} is not what the export's manifest says")
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from services.trainer.exporting import export
 from services.trainer.fitting import export_files
 from services.trainer.fitting.manifest import read_dataset
 from services.trainer.fitting.measuring import LiteModel
-from services.trainer.fitting.warmup import PLACE, read_warmup
+from services.trainer.fitting.warmup import PLACE, messages
 from tests.support.export_house import CLASSES, KEY, SIZE_PX, ExportHouse
 from tests.support.servers import S3Server
 from tests.support.tampered_model import with_lambda
@@ -134,8 +134,9 @@ def test_the_litert_file_says_the_same_too(house: ExportHouse, folder: Path) -> 
 def test_every_signature_has_a_warm_up_request_that_it_answers(folder: Path) -> None:
     served = tf.saved_model.load(str(folder / "711"))
     played = []
-    for log in read_warmup(folder / "711" / PLACE):
-        request = log.predict_log.request
+    made = messages()["PredictionLog"]
+    for record in tf.data.TFRecordDataset(str(folder / "711" / PLACE)):
+        request = made.FromString(record.numpy()).predict_log.request
         inputs = {
             name: tf.constant(tf.make_ndarray(tensor_pb2.TensorProto.FromString(value.SerializeToString())))
             for name, value in request.inputs.items()

@@ -15,6 +15,7 @@ from services.evaluator.handlers.leased import Leases
 from services.evaluator.store.tables import lease_table
 from services.runtime.database import Database
 from services.runtime.delivery import Postponed
+from services.runtime.leases import LeaseLost
 from services.runtime.logs import get_log
 from tests.support.servers import Postgres
 
@@ -50,7 +51,7 @@ async def test_only_one_of_two_takes_the_work_until_it_is_let_go(database: Datab
 async def test_who_stops_renewing_loses_the_work(database: Database) -> None:
     assert await take(database, "one", OVER_S)
     assert await take(database, "two")
-    with pytest.raises(store.LeaseLost, match="scoring 001/a is no longer one's"):
+    with pytest.raises(LeaseLost, match="scoring 001/a is no longer one's"):
         await database.run(lambda unit: store.renew(unit, "scoring 001/a", "one", LONG_S))
     await database.run(lambda unit: store.release(unit, "scoring 001/a", "one"))  # lets nothing go
     assert not await take(database, "three")

@@ -40,17 +40,20 @@ def test_a_referenced_object_that_is_missing_is_a_fault_with_a_name(
     object_store: ObjectStore, key: str
 ) -> None:
     ref = object_store.put(BUCKET, key, b"pixels").model_copy(update={"key": f"{key}-gone"})
-    with pytest.raises(ObjectMissing, match=f"library/{key}-gone"):
-        object_store.get(ref)
+    for read in (object_store.get, object_store.check):
+        with pytest.raises(ObjectMissing, match=f"library/{key}-gone"):
+            read(ref)
     assert not object_store.exists(BUCKET, f"{key}-gone")
     assert object_store.exists(BUCKET, key)
 
 
 def test_bytes_that_are_not_the_referenced_ones_are_refused(object_store: ObjectStore, key: str) -> None:
     ref = object_store.put(BUCKET, key, b"pixels")
+    object_store.check(ref)
     object_store.put(BUCKET, key, b"pixelz")
-    with pytest.raises(ObjectDamaged, match=ref.sha256):
-        object_store.get(ref)
+    for read in (object_store.get, object_store.check):
+        with pytest.raises(ObjectDamaged, match=ref.sha256):
+            read(ref)
 
 
 def test_a_range_is_read_alone(object_store: ObjectStore, key: str) -> None:

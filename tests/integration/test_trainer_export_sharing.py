@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from contracts.events import ModelExported
 from services.ops.clients.exports import check_stored
 from services.runtime.delivery import Postponed
+from services.runtime.leases import LeaseLost
 from services.runtime.signing import public_key_of
 from services.trainer import store
 from services.trainer.store.tables import model_table
@@ -97,16 +98,16 @@ async def test_an_export_has_one_exporter_until_its_lease_runs_out(two: Two) -> 
     async def do(desk: ExportDesk, work: Any, owner: str, *lease_s: float) -> Any:
         return await desk.database.run(lambda unit: work(unit, VERSION, owner, *lease_s))
 
-    assert await do(one, store.take_export, "mine", GONE_S)
-    await do(one, store.renew_export, "mine", LONG_S)  # late, and nobody wanted it meanwhile
-    assert not await do(other, store.take_export, "other", LONG_S)
-    await do(one, store.renew_export, "mine", GONE_S)
-    assert await do(other, store.take_export, "other", LONG_S)
-    with pytest.raises(store.LeaseLost):
-        await do(one, store.renew_export, "mine", LONG_S)
-    await do(one, store.release_export, "mine")  # not its any more
-    wanted = [do(desk, store.take_export, f"owner-{n}", LONG_S) for n, desk in enumerate((*two, *two))]
+    assert await do(one, store.export_lease.take, "mine", GONE_S)
+    await do(one, store.export_lease.renew, "mine", LONG_S)  # late, and nobody wanted it meanwhile
+    assert not await do(other, store.export_lease.take, "other", LONG_S)
+    await do(one, store.export_lease.renew, "mine", GONE_S)
+    assert await do(other, store.export_lease.take, "other", LONG_S)
+    with pytest.raises(LeaseLost):
+        await do(one, store.export_lease.renew, "mine", LONG_S)
+    await do(one, store.export_lease.release, "mine")  # not its any more
+    wanted = [do(desk, store.export_lease.take, f"owner-{n}", LONG_S) for n, desk in enumerate((*two, *two))]
     assert not any(await asyncio.gather(*wanted))
-    await do(other, store.release_export, "other")
-    wanted = [do(desk, store.take_export, f"owner-{n}", LONG_S) for n, desk in enumerate((*two, *two))]
+    await do(other, store.export_lease.release, "other")
+    wanted = [do(desk, store.export_lease.take, f"owner-{n}", LONG_S) for n, desk in enumerate((*two, *two))]
     assert sum(await asyncio.gather(*wanted)) == 1

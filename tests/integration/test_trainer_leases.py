@@ -17,8 +17,9 @@ from contracts.events import TrainCancelled, TrainFailed, TrainProgressed, Trial
 from contracts.message import message_types
 from deploy.migrate import upgrade
 from services.runtime.database import Database, Unit, make_engine
+from services.runtime.leases import LeaseLost, database_now
 from services.trainer import store
-from services.trainer.store import LeaseLost, RunState, Stop, StopKind
+from services.trainer.store import RunState, Stop, StopKind
 from services.trainer.store.leases import let_go_when_held
 from tests.integration.test_trainer_store import HELD, request_of, trained_by
 from tests.support.colour_library import NOW
@@ -46,7 +47,7 @@ class Desk:
         return (await self.do(store.begin_run, request_of(run_id), NOW))[0]
 
     async def held(self, owner: str = "mine", lease_s: float = LONG_S) -> bool:
-        return await self.do(store.take, "run-one", owner, lease_s)
+        return await self.do(store.run_lease.take, "run-one", owner, lease_s)
 
     async def cancel(self, run_id: str = "run-one", reason: str | None = None) -> RunState | None:
         asked = CancelTraining(
@@ -80,15 +81,15 @@ async def test_a_run_has_one_owner_until_its_lease_runs_out(desk: Desk) -> None:
     assert not await desk.held()  # it has not begun
     await desk.begin()
     assert await desk.held("mine", GONE_S)
-    await desk.do(store.renew, "run-one", "mine", LONG_S)  # late, and nobody wanted it meanwhile
+    await desk.do(store.run_lease.renew, "run-one", "mine", LONG_S)  # late, and nobody wanted it meanwhile
     assert not await desk.held("other")
-    await desk.do(store.renew, "run-one", "mine", GONE_S)
+    await desk.do(store.run_lease.renew, "run-one", "mine", GONE_S)
     assert await desk.held("other")
     with pytest.raises(LeaseLost):
-        await desk.do(store.renew, "run-one", "mine", LONG_S)
-    await desk.do(store.release, "run-one", "mine")  # not its any more
+        await desk.do(store.run_lease.renew, "run-one", "mine", LONG_S)
+    await desk.do(store.run_lease.release, "run-one", "mine")  # not its any more
     assert not await desk.held("third")
-    await desk.do(store.release, "run-one", "other")
+    await desk.do(store.run_lease.release, "run-one", "other")
     assert await desk.held("third")
 
 
@@ -100,10 +101,10 @@ async def test_an_owner_that_is_held_in_a_transaction_holds_up_nobody(postgres: 
     let_go_when_held(held, 0.1)
     await desk.begin()
     with held.connect() as connection:
-        assert store.take(Unit(connection, "trainer"), "run-one", "held", LONG_S)
+        assert store.run_lease.take(Unit(connection, "trainer"), "run-one", "held", LONG_S)
         assert await asyncio.wait_for(desk.held("other"), PATIENCE_S)  # it waits for the other's row
         with pytest.raises(DBAPIError, match="idle-in-transaction"):
-            store.release(Unit(connection, "trainer"), "run-one", "held")
+            store.run_lease.release(Unit(connection, "trainer"), "run-one", "held")
     held.dispose()
     database.close()
 
@@ -133,7 +134,7 @@ async def test_an_owner_that_lost_its_run_can_tell_nothing_of_it(desk: Desk) -> 
     assert await desk.do(store.register, trained_by("run-one"), "new") == "001"
     assert [type(message).__name__ for message in await desk.told()] == ["TrainProgressed", "ModelTrained"]
     with pytest.raises(LeaseLost):
-        await desk.do(store.renew, "run-one", "new", LONG_S)
+        await desk.do(store.run_lease.renew, "run-one", "new", LONG_S)
 
 
 async def test_a_death_after_a_checkpoint_counts_nothing(desk: Desk) -> None:
@@ -223,7 +224,7 @@ async def test_a_run_that_a_trainer_works_on_is_not_given_up(desk: Desk) -> None
     await desk.held()
     assert not await desk.give_up()
     assert await desk.state() is RunState.RUNNING
-    await desk.do(store.release, "run-one", "mine")
+    await desk.do(store.run_lease.release, "run-one", "mine")
     assert await desk.give_up()
     assert await desk.told() == [FAILED]
 
@@ -232,12 +233,14 @@ async def test_a_cancelled_run_that_is_given_up_is_told_as_cancelled(desk: Desk)
     await desk.begin()
     await desk.held()
     await desk.cancel()
-    await desk.do(store.release, "run-one", "mine")  # its trainer was stopped before it saw the order
+    await desk.do(
+        store.run_lease.release, "run-one", "mine"
+    )  # its trainer was stopped before it saw the order
     assert await desk.give_up()
     assert [type(message).__name__ for message in await desk.told()] == ["TrainCancelled"]
     assert await desk.state() is RunState.CANCELLED
 
 
 async def test_the_database_tells_the_time_of_leases(desk: Desk) -> None:
-    now: datetime = await desk.do(lambda unit: store.leases.database_now(unit.connection))
+    now: datetime = await desk.do(lambda unit: database_now(unit.connection))
     assert now.tzinfo is not None

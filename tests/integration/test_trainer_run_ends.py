@@ -13,6 +13,7 @@ import pytest
 from contracts.events import TrainCancelled, TrainFailed, TrainProgressed
 from contracts.training import DatasetRules
 from services.runtime.delivery import Postponed
+from services.runtime.leases import LeaseLost
 from services.runtime.logs import get_log
 from services.trainer import store
 from services.trainer.domain.specs import Outcome
@@ -99,8 +100,8 @@ async def test_a_result_that_comes_after_the_lease_leaves_the_run_to_its_new_own
     async def too_late(*arguments: Any) -> Outcome:
         outcome = await in_time(*arguments)
         _, spec, owner, _ = arguments
-        await room.database.run(lambda unit: store.release(unit, spec.run_id, owner))
-        assert await room.database.run(lambda unit: store.take(unit, spec.run_id, "another", 600.0))
+        await room.database.run(lambda unit: store.run_lease.release(unit, spec.run_id, owner))
+        assert await room.database.run(lambda unit: store.run_lease.take(unit, spec.run_id, "another", 600.0))
         return outcome
 
     monkeypatch.setattr(LeasedChild, "run", too_late)
@@ -116,8 +117,8 @@ async def test_a_result_that_comes_after_the_lease_leaves_the_run_to_its_new_own
 async def test_no_child_begins_on_a_lease_that_is_lost(room: TrainerRoom, settings: TrainerSettings) -> None:
     asked = training("run-lost", await room.packed())
     await room.database.run(lambda unit: store.begin_run(unit, asked, NOW))
-    assert await room.database.run(lambda unit: store.take(unit, "run-lost", "another", 600.0))
+    assert await room.database.run(lambda unit: store.run_lease.take(unit, "run-lost", "another", 600.0))
     child = LeasedChild(room.database, Children(settings), settings, get_log("trainer"))
     spec: Any = SimpleNamespace(run_id="run-lost")  # more of it is not looked at
-    with pytest.raises(store.LeaseLost):
+    with pytest.raises(LeaseLost):
         await child.run(spec, "mine", lambda told: asyncio.sleep(0))

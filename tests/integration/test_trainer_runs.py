@@ -217,7 +217,7 @@ async def test_a_trial_registers_no_model(room: TrainerRoom, object_store: Objec
     assert isinstance(trial, TrialCompleted)
     assert trial.epochs == 1
     assert History.model_validate_json(object_store.get(trial.history)).run_id == trial.run_id
-    assert await room.database.read(lambda c: store.known_versions(c, 5)) == []
+    assert await room.database.read(store.known_versions) == []
 
 
 async def test_a_run_trains_the_classes_of_the_taxonomy_version_it_asks_for(

@@ -65,7 +65,7 @@ async def test_a_run_gets_one_version_and_tells_it_once(database: Database) -> N
     assert await train(database, "run-one") is None
     assert await train(database, "run-two") == "002"
     assert await begin(database, "run-two") == (RunState.DONE, "001")
-    assert await database.read(lambda c: store.known_versions(c, 5)) == ["002", "001"]
+    assert await database.read(store.known_versions) == ["002", "001"]
     model = await database.read(lambda c: store.find_model(c, "002"))
     assert model == trained_by("run-two", model_version="002", base_version="001")
     assert await told(database) == 2

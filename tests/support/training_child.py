@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 from contracts.training import TrainOptions
-from services.trainer.fitting.checkpoint import LocalCheckpoints
 from services.trainer.fitting.loop import StepReport, fit
+from tests.support.local_checkpoints import LocalCheckpoints
 from tests.support.tiny_training import colours, tiny
 
 LAST = (2, 1)

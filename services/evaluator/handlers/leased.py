@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from services.evaluator import store
 from services.runtime.database import Database
 from services.runtime.delivery import Postponed
+from services.runtime.leases import LeaseLost
 
 T = TypeVar("T")
 RENEWALS_PER_LEASE = 4
@@ -41,7 +42,7 @@ class Leases:
             if not doing.done():
                 renewing.result()  # it only ever ends by raising
             return doing.result()
-        except store.LeaseLost as lost:
+        except LeaseLost as lost:
             self._log.warning("lease.lost", work=work, error=str(lost))
             raise Postponed(str(lost), self._lease_s / 2) from lost
         finally:  # also when the service stops: another evaluator need not wait for the lease to end
@@ -58,9 +59,9 @@ class Leases:
             try:
                 await self._database.run(lambda unit: store.renew(unit, work, owner, self._lease_s))
                 held_until = now + self._lease_s
-            except store.LeaseLost:
+            except LeaseLost:
                 raise
             except Exception as error:  # the database is away; the lease says for how long that is no harm
                 self._log.warning("lease.waiting", work=work, error=repr(error))
                 if now > held_until:
-                    raise store.LeaseLost(f"{work}: the database is away: {error}") from error
+                    raise LeaseLost(f"{work}: the database is away: {error}") from error

@@ -1,6 +1,6 @@
 """The evaluator's tables, and what is asked of them."""
 
-from services.evaluator.store.leases import LeaseLost, release, renew, take
+from services.evaluator.store.leases import release, renew, take
 from services.evaluator.store.library import find_snapshot, record_operation, record_snapshot, taxonomy
 from services.evaluator.store.models import (
     find_model,
@@ -22,7 +22,6 @@ from services.evaluator.store.scorings import (
 from services.evaluator.store.tables import metadata
 
 __all__ = [
-    "LeaseLost",
     "find_model",
     "find_snapshot",
     "in_production",

@@ -12,18 +12,7 @@ import sqlalchemy as sa
 
 from services.evaluator.store.tables import lease_table
 from services.runtime.database import Unit, serialise
-
-
-class LeaseLost(Exception):
-    """Another evaluator has the work by now."""
-
-
-def database_now(connection: sa.Connection) -> datetime:
-    """The one clock that all evaluators share; SQLite is a file of this machine."""
-    if connection.dialect.name == "postgresql":
-        now: datetime = connection.execute(sa.select(sa.func.clock_timestamp())).scalar_one()
-        return now.astimezone(UTC)
-    return datetime.now(UTC)
+from services.runtime.leases import LeaseLost, database_now
 
 
 def take(unit: Unit, work: str, owner: str, lease_s: float) -> bool:

@@ -16,7 +16,6 @@ from services.runtime.objectstore import ObjectDamaged, ObjectMissing, ObjectSto
 from services.runtime.signing import SignatureRefused, check
 
 MANIFEST, SIGNATURE = "export.json", "export.sig"
-CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -64,17 +63,15 @@ def check_stored(store: ObjectStore, version: str, public_key: str | None) -> Ch
     """
     _, _, manifest = _stored(store, version, public_key)
     for file in manifest.files:
-        place = f"{Buckets.MODELS}/{version}/{file.path}"
+        ref = _ref(version, file)
+        place = f"{ref.bucket}/{ref.key}"
         remedy = f"order it again: `menagerie export {version}`"
-        digest, size = hashlib.sha256(), 0
         try:
-            for chunk in store.stream(Buckets.MODELS, f"{version}/{file.path}"):
-                digest.update(chunk)
-                size += len(chunk)
+            store.check(ref)
         except ObjectMissing as error:
             raise _changed(place, "is missing", remedy) from error
-        if (size, digest.hexdigest()) != (file.size, file.sha256):
-            raise _changed(place, "is not what the manifest says", remedy)
+        except ObjectDamaged as error:
+            raise _changed(place, "is not what the manifest says", remedy) from error
     return _checked(manifest, public_key)
 
 
@@ -95,9 +92,7 @@ def download(store: ObjectStore, version: str, parent: Path, public_key: str | N
     part.mkdir(parents=True)
     try:
         for file in manifest.files:
-            key = f"{version}/{file.path}"
-            ref = ObjectRef(bucket=Buckets.MODELS, key=key, size=file.size, sha256=file.sha256)
-            store.get_file(ref, part / file.path)
+            store.get_file(_ref(version, file), part / file.path)
         (part / MANIFEST).write_bytes(body)
         if signature is not None:
             (part / SIGNATURE).write_bytes(signature)
@@ -141,6 +136,10 @@ def _stored(
             f"do not serve it, order the right one with `menagerie export {version}`"
         )
     return body, signature, manifest
+
+
+def _ref(version: str, file: ExportedFile) -> ObjectRef:
+    return ObjectRef(bucket=Buckets.MODELS, key=f"{version}/{file.path}", size=file.size, sha256=file.sha256)
 
 
 def _object(store: ObjectStore, key: str) -> bytes | None:

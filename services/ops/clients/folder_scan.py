@@ -6,7 +6,6 @@ import base64
 import csv
 import io
 import json
-import os
 import secrets
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator
@@ -19,6 +18,7 @@ from services.ops.clients.contact_sheet import SheetPair, SheetPicture, write_sh
 from services.ops.clients.errors import OpsError
 from services.ops.clients.output import plain
 from services.runtime.child import ChildDied, ChildFailed, run_child
+from services.runtime.cores import usable_cores
 
 MODULE = "services.dedup.scan"
 NEEDED = ("imagecodecs", "imagehash", "numba", "PIL")
@@ -84,7 +84,7 @@ async def scan_folder(asked: Request, on_progress: Progress) -> tuple[Report, di
             "cache": None if asked.cache is None else str(asked.cache.expanduser()),
             "distance_bits": asked.distance_bits,
             "turned": asked.turned,
-            "processes": asked.workers or _processors(),
+            "processes": asked.workers or usable_cores(),
             "shown": None if asked.sheet is None else str(shown),
             "shown_pairs": SHEET_PAIRS,
         }
@@ -103,11 +103,6 @@ async def scan_folder(asked: Request, on_progress: Progress) -> tuple[Report, di
         if asked.sheet is not None:
             write_sheet(asked.sheet, _sheet_pairs(json.loads(shown.read_bytes())), *_titles(asked, made))
     return made, said
-
-
-def _processors() -> int:
-    """Those that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _write(file: Path, content: bytes) -> None:

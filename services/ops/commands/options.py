@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -42,6 +42,11 @@ def source_named(text: str) -> Source:
         return Source(text)
     except ValueError as error:
         raise typer.BadParameter(f"{text!r} is not one of {SOURCES}", param_hint="--source") from error
+
+
+def given(**values: Any) -> dict[str, Any]:
+    """Options that were given, by name."""
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def person(by: str | None) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from services.ops.clients.output import Output, facts, moment, plain, share, table
-from services.ops.commands.options import AsJson, By, DataDir, Timeout, Wait, person
+from services.ops.commands.options import AsJson, By, DataDir, Timeout, Wait, given, person
 from services.ops.commands.session import Session, find_stack, open_session, run
 
 if TYPE_CHECKING:
@@ -77,11 +77,11 @@ def search(
     from services.ops.clients.training_request import check_option, merged, read_options
 
     rules = {"minimum_per_class": minimum_per_class, "maximum_per_class": maximum_per_class}
-    own = _given({
-        "snapshot_id": snapshot, "base": base, "method": method, "trials": trials, "parallel": parallel,
-        "prune": prune, "seed": seed, "taxonomy_version": taxonomy_version,
-    })  # fmt: skip
-    fields = merged(read_space_file(from_file) if from_file else {}, {"rules": _given(rules)}, own)
+    own = given(
+        snapshot_id=snapshot, base=base, method=method, trials=trials, parallel=parallel, prune=prune,
+        seed=seed, taxonomy_version=taxonomy_version,
+    )  # fmt: skip
+    fields = merged(read_space_file(from_file) if from_file else {}, {"rules": given(**rules)}, own)
     fields = merged(fields, {"options": read_options(option or ())})
     # Whole: a list of values takes the place of a range, it does not go into it.
     fields["space"] = (fields.get("space") or {}) | read_spaces(space or ())
@@ -90,10 +90,6 @@ def search(
     for name in fields["space"]:
         check_option(name, "the space")
     run(_search(data_dir, Output(as_json), fields, person(by), timeout_s if wait else None))
-
-
-def _given(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if value is not None}
 
 
 async def _search(

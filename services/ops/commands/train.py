@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from services.ops.clients.output import Output, facts, plain, share
-from services.ops.commands.options import AsJson, By, DataDir, Timeout, Wait, person
+from services.ops.commands.options import AsJson, By, DataDir, Timeout, Wait, given, person
 from services.ops.commands.session import Session, open_session, run
 
 if TYPE_CHECKING:
@@ -102,16 +102,16 @@ def train(
     """Train a model on a snapshot; --wait follows it, and Ctrl-C then leaves it running."""
     from services.ops.clients.training_request import THROW_AWAY_MINIMUM, merged, read_options, read_request
 
-    options = _given(
+    options = given(
         network=network, weights=weights, epochs=epochs, batch_size=batch_size, learning_rate=learning_rate,
         schedule=schedule, patience_epochs=patience_epochs, flip=flip, rotate_degrees=rotate_degrees,
         zoom_share=zoom_share, shift_share=shift_share, seed=seed,
         **_group("rates", backbone=backbone_rate, frozen_share=frozen_share, head_epochs=head_epochs),
     )  # fmt: skip
-    rules = _given(
+    rules = given(
         minimum_per_class=minimum_per_class, maximum_per_class=maximum_per_class, staged_cap=staged_cap
     )
-    own = _given(
+    own = given(
         snapshot_id=snapshot, base=base, taxonomy_version=taxonomy_version, throw_away=throw_away, trial=trial
     )
     fields = merged(
@@ -136,13 +136,9 @@ def cancel(
     run(_cancel(data_dir, Output(as_json), run_id, person(by), reason, timeout_s if wait else None))
 
 
-def _given(**values: Any) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if value is not None}
-
-
 def _group(name: str, **values: Any) -> dict[str, Any]:
-    given = _given(**values)
-    return {name: given} if given else {}
+    found = given(**values)
+    return {name: found} if found else {}
 
 
 async def _train(
@@ -188,7 +184,7 @@ async def _follow(session: Session, output: Output, request: RequestTraining, ti
         "epochs": outcome["epochs_run"],
         "best epoch": outcome["best_epoch"],
         "best validation accuracy": share(outcome["best_val_accuracy"]),
-        **_given(seconds=outcome.get("seconds"), cost=outcome.get("cost")),
+        **given(seconds=outcome.get("seconds"), cost=outcome.get("cost")),
     }
     output.end(found, facts("Training ended", shown))
 

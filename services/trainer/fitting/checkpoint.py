@@ -72,27 +72,6 @@ class Checkpoints(Protocol):
         """Call ``write`` with a path of its choice, and keep the file that is there then."""
 
 
-@dataclass(frozen=True)
-class LocalCheckpoints:
-    """The newest checkpoint as a file in ``folder``."""
-
-    folder: Path
-
-    @property
-    def path(self) -> Path:
-        """Where it lies."""
-        return self.folder / "newest.ckpt"
-
-    def newest(self) -> Path | None:
-        """See Checkpoints."""
-        return self.path if self.path.exists() else None
-
-    def save(self, write: Callable[[Path], None]) -> None:
-        """See Checkpoints."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        write(self.path)
-
-
 def write_checkpoint(state: Checkpoint, path: Path) -> None:
     """Write ``state`` to ``path``, all of it or nothing: a reader and a crash find the old file or the new.
 

@@ -8,16 +8,14 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
 from services.trainer.fitting.feeding import Examples, in_order
 
-BATCH_PIXELS = 4_000_000
-"""Of a scoring batch: 44 images at 299 px."""
 BATCH_IMAGES = 256
+"""Prepared at a time; a LiteRT file scores them one by one."""
 ROUNDS = 9
 """Each times every variant for a while in turn: what else the machine does meets all of them alike."""
 ROUND_S = 0.15
@@ -49,19 +47,6 @@ class LiteModel:
         self._interpreter.invoke()
         answer: Scores = self._interpreter.get_tensor(self._output)[0]
         return answer
-
-
-def whole_scores(model: keras.Model, images: Examples) -> Scores:
-    """Scores [N, classes] of the Keras model itself."""
-    size = model.inputs[0].shape[1]
-    batch = max(1, min(BATCH_IMAGES, BATCH_PIXELS // size**2))
-    parts = []
-    for part in in_order(images, batch):
-        count = len(part.images)
-        # Of one size, or the last batch would be traced again.
-        padded = np.pad(part.images, ((0, batch - count), (0, 0), (0, 0), (0, 0)))
-        parts.append(np.asarray(model.predict_on_batch(padded))[:count])
-    return np.concatenate(parts)
 
 
 def measure(files: Mapping[str, bytes], images: Examples, threads: int) -> dict[str, Measured]:

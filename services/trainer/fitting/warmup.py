@@ -44,12 +44,6 @@ def write_warmup(saved_model: Path, image_size_px: int) -> Path:
     return place
 
 
-def read_warmup(place: Path) -> list[Any]:
-    """The ``PredictionLog`` messages of a file."""
-    made = messages()["PredictionLog"]
-    return [made.FromString(record.numpy()) for record in tf.data.TFRecordDataset(str(place))]
-
-
 def _requests(size: int) -> list[tuple[str, str, NDArray[Any]]]:
     grey = np.full((1, size, size, 3), 128, np.uint8)
     png = io.BytesIO()

@@ -19,6 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from contracts.values import ModelVersion
 from services.runtime.database import Database
 from services.runtime.delivery import Postponed
+from services.runtime.leases import LeaseLost
 from services.trainer import store
 from services.trainer.handlers.leased import HOLD_SHARE, RENEWALS_PER_LEASE, Orders
 
@@ -41,7 +42,7 @@ async def exporting(
         Postponed: another trainer has it.
     """
     held, now = Held(uuid.uuid4().hex, asyncio.Queue()), time.monotonic()
-    if not await database.run(lambda unit: store.take_export(unit, version, held.owner, lease_s)):
+    if not await database.run(lambda unit: store.export_lease.take(unit, version, held.owner, lease_s)):
         raise Postponed(f"another trainer exports model {version}", lease_s / 2)
     _go_on(held, lease_s, now)
     keeping = asyncio.create_task(_keep(database, version, held, lease_s, log), name=f"export {version}")
@@ -50,7 +51,7 @@ async def exporting(
     finally:  # also when the service stops: another trainer need not wait for the lease to end
         keeping.cancel()
         await asyncio.gather(keeping, return_exceptions=True)
-        await asyncio.shield(database.run(lambda unit: store.release_export(unit, version, held.owner)))
+        await asyncio.shield(database.run(lambda unit: store.export_lease.release(unit, version, held.owner)))
 
 
 async def _keep(database: Database, version: ModelVersion, held: Held, lease_s: float, log: Any) -> None:
@@ -59,8 +60,8 @@ async def _keep(database: Database, version: ModelVersion, held: Held, lease_s: 
         await asyncio.sleep(lease_s / RENEWALS_PER_LEASE)
         now = time.monotonic()
         try:
-            await database.run(lambda unit: store.renew_export(unit, version, held.owner, lease_s))
-        except store.LeaseLost as lost:
+            await database.run(lambda unit: store.export_lease.renew(unit, version, held.owner, lease_s))
+        except LeaseLost as lost:
             log.warning("export.lost", model_version=version, error=str(lost))
             return
         except SQLAlchemyError as error:  # the database is away; the lease says for how long that is no harm

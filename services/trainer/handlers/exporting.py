@@ -13,6 +13,7 @@ from contracts.values import GateVerdict, ModelVersion
 from services.runtime.child import ChildDied, ChildFailed
 from services.runtime.database import Database, Unit
 from services.runtime.delivery import Delivery, Postponed, Unprocessable
+from services.runtime.leases import LeaseLost
 from services.runtime.orders import EXIT_LEFT_ALONE
 from services.trainer import store
 from services.trainer.domain.export_specs import CompressSpec, ExportResult, ExportSpec, Origin
@@ -26,7 +27,6 @@ EXPORTING = "services.trainer.exporting"
 COMPRESSING = "services.trainer.compressing"
 ENVIRONMENT = {"KERAS_BACKEND": "tensorflow"}
 """Both write files of TensorFlow's: a model of any backend is read by this one."""
-VERSIONS_NAMED = 5
 
 
 class Exporter:
@@ -79,20 +79,19 @@ class Exporter:
         version = exported.model_version
 
         def work(unit: Unit) -> None:
-            store.renew_export(unit, version, owner, self._lease_s)  # still ours
+            store.export_lease.renew(unit, version, owner, self._lease_s)  # still ours
             store.record_export(unit, exported)
 
         try:
             await self._database.run(work)
-        except store.LeaseLost as lost:
+        except LeaseLost as lost:
             raise Postponed(str(lost), self._lease_s / 2) from lost
         self._log.info("model.exported", model_version=version, request_id=exported.request_id)
 
     async def _model(self, version: ModelVersion, done: str) -> ModelTrained:
         model = await self._database.read(lambda c: store.find_model(c, version))
         if model is None:
-            known = await self._database.read(lambda c: store.known_versions(c, VERSIONS_NAMED))
-            names = ", ".join(known) or "none yet"
+            names = await self._database.read(store.named_versions)
             raise Unprocessable(f"there is no model {version}; the newest are: {names}")
         if model.throw_away:
             raise Unprocessable(f"model {version} is of a throw-away run, which is never {done}")

@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 from services.runtime.database import Database
+from services.runtime.leases import LeaseLost
 from services.trainer import store
 from services.trainer.domain.specs import Outcome, TrainSpec
 from services.trainer.handlers.children import Children, Report
@@ -66,7 +67,7 @@ class LeasedChild:
     async def _renew(self, run_id: str, owner: str, orders: Orders) -> float:
         """Renew the lease, and tell the child how long it holds; returns the moment before."""
         lease_s, at = self._settings.lease_s, time.monotonic()
-        await self._database.run(lambda unit: store.renew(unit, run_id, owner, lease_s))
+        await self._database.run(lambda unit: store.run_lease.renew(unit, run_id, owner, lease_s))
         orders.put_nowait({"hold_s": lease_s * HOLD_SHARE, "at": at})
         return at
 
@@ -83,12 +84,12 @@ class LeasedChild:
                     if stop is not None:
                         orders.put_nowait({"stop": stop.kind.value})
                         stopped_at = now
-            except store.LeaseLost:
+            except LeaseLost:
                 raise
             except Exception as error:  # the database is away; the lease says for how long that is no harm
                 self._log.warning("lease.waiting", run_id=run_id, error=repr(error))
                 if time.monotonic() > renewed_at + lease_s:
-                    raise store.LeaseLost(f"run {run_id}: the database is away: {error}") from error
+                    raise LeaseLost(f"run {run_id}: the database is away: {error}") from error
             if stop is not None and now - stopped_at > self._settings.stop_grace_s:
                 raise StopOverdue(stop, self._settings.stop_grace_s)
             await asyncio.sleep(self._settings.stop_check_s)

@@ -15,6 +15,7 @@ from contracts.events import ModelTrained, SnapshotPacked
 from services.runtime.child import ChildDied, ChildFailed
 from services.runtime.database import Database
 from services.runtime.delivery import Delivery, Postponed
+from services.runtime.leases import LeaseLost
 from services.runtime.objectstore import ObjectStore
 from services.runtime.orders import EXIT_LEFT_ALONE
 from services.trainer import store
@@ -79,24 +80,26 @@ class Trainer:
     ) -> None:
         owner, lease_s = uuid.uuid4().hex, self._settings.lease_s
         await self._sweep()
-        if not await self._database.run(lambda unit: store.take(unit, spec.run_id, owner, lease_s)):
+        if not await self._database.run(lambda unit: store.run_lease.take(unit, spec.run_id, owner, lease_s)):
             raise Postponed(f"another trainer works on run {spec.run_id}", lease_s / 2)
         self._log.info("run.started", run_id=spec.run_id, base=spec.base.version if spec.base else None)
         try:
             await self._run(delivery, spec, snapshot, owner)
             await self._check_over(spec.run_id)
-        except store.LeaseLost as lost:
+        except LeaseLost as lost:
             self._log.warning("run.lost", run_id=spec.run_id, error=str(lost))
             raise Postponed(str(lost), lease_s / 2) from lost
         finally:  # also when the service stops: another trainer need not wait for the lease to end
-            await asyncio.shield(self._database.run(lambda unit: store.release(unit, spec.run_id, owner)))
+            await asyncio.shield(
+                self._database.run(lambda unit: store.run_lease.release(unit, spec.run_id, owner))
+            )
         await self._tidy(spec.run_id)
 
     async def _check_over(self, run_id: str) -> None:
         """Raise LeaseLost if what was told of the run was refused: another works on it, and needs it all."""
         run = await self._database.read(partial(store.find_run, run_id=run_id))
         if run is None or not run.state.is_over:
-            raise store.LeaseLost(f"run {run_id} was taken over before its end could be told")
+            raise LeaseLost(f"run {run_id} was taken over before its end could be told")
 
     async def _run(
         self, delivery: Delivery[RequestTraining], spec: TrainSpec, snapshot: SnapshotPacked, owner: str

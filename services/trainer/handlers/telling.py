@@ -18,7 +18,6 @@ from services.trainer.runs.memory import memory_remedy, names_memory
 UNREGISTERED = "000"
 """Version of a model until the store gives it one."""
 REASON_CHARACTERS = 2000
-VERSIONS_NAMED = 5
 
 CRASHES = {
     -signal.SIGKILL: "was killed",
@@ -95,8 +94,7 @@ class RunTeller:
 
     async def unknown_base(self, run_id: str, base: ModelVersion) -> None:
         """The request names a model that was never registered."""
-        known = await self._database.read(lambda c: store.known_versions(c, VERSIONS_NAMED))
-        names = ", ".join(known) or "none yet"
+        names = await self._database.read(store.named_versions)
         remedy = f"set base to newest, scratch, or one of: {names}"
         await self.failed(run_id, f"there is no model {base} to start from", remedy)
 

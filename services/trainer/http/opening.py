@@ -29,7 +29,6 @@ from services.trainer.store.snapshots import find_snapshot
 
 NEWEST = "newest"
 SCRATCH = "scratch"
-VERSIONS_NAMED = 5
 
 Found = TypeVar("Found")
 
@@ -141,7 +140,7 @@ def _plan_of_run(connection: sa.Connection, wanted: Wanted) -> Plan:
 
 def _line(connection: sa.Connection, version: str) -> list[ModelTrained]:
     """The model and its ancestors, newest first."""
-    known = known_versions(connection, VERSIONS_NAMED)
+    known = known_versions(connection)
     chosen: ModelVersion | None = version
     if version == NEWEST:
         chosen = known[0] if known else None

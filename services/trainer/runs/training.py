@@ -17,7 +17,7 @@ from services.trainer.domain.specs import EpochReport, Outcome, Stopped, Told, T
 from services.trainer.domain.summary import classes_of, counts_of, summarise
 from services.trainer.fitting.checkpoint import CheckpointDamaged, read_checkpoint
 from services.trainer.fitting.determinism import make_deterministic
-from services.trainer.fitting.feeding import FeedingLimits, open_sides
+from services.trainer.fitting.feeding import limits_of, open_sides
 from services.trainer.fitting.loop import Cancelled, Fit, StepReport, fit
 from services.trainer.fitting.manifest import write_dataset
 from services.trainer.runs.checkpoints import RunCheckpoints
@@ -99,14 +99,13 @@ class Run:
 
     def _fit(self, model: keras.Model, rows: Sequence[DatasetRow], checkpoints: RunCheckpoints) -> Fit:
         spec, settings = self._spec, self._settings
-        limits = FeedingLimits(
-            fetch_threads=settings.fetch_threads,
-            shard_cache_bytes=settings.shard_cache_bytes,
-            decoded_memory_bytes=settings.decoded_memory_bytes,
-            decoded_cache_bytes=settings.decoded_cache_bytes,
-        )
         fetching = open_sides(
-            self._store, rows, spec.image_size_px, settings.work_dir, limits, on_read=self._on_read
+            self._store,
+            rows,
+            spec.image_size_px,
+            settings.work_dir,
+            limits_of(settings),
+            on_read=self._on_read,
         )
         with fetching as sides:
             return fit(

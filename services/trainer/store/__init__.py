@@ -2,18 +2,18 @@
 
 from services.trainer.store.asked import find_request
 from services.trainer.store.compressions import is_compressed, record_compression
-from services.trainer.store.export_leases import release_export, renew_export, take_export
 from services.trainer.store.exports import (
     find_exports,
     find_report,
     record_export,
     record_report,
 )
-from services.trainer.store.leases import LeaseLost, count_death, note_checkpoint, release, renew, take
+from services.trainer.store.leases import count_death, export_lease, note_checkpoint, run_lease
 from services.trainer.store.models import (
     find_model,
     known_versions,
     line_of,
+    named_versions,
     next_number,
 )
 from services.trainer.store.runs import (
@@ -34,7 +34,6 @@ from services.trainer.store.stops import Stop, StopKind, ask_to_stop, find_stop
 from services.trainer.store.tables import metadata
 
 __all__ = [
-    "LeaseLost",
     "Run",
     "RunState",
     "Stop",
@@ -46,6 +45,7 @@ __all__ = [
     "count_death",
     "end_run",
     "end_with",
+    "export_lease",
     "find_exports",
     "find_model",
     "find_report",
@@ -58,6 +58,7 @@ __all__ = [
     "known_versions",
     "line_of",
     "metadata",
+    "named_versions",
     "next_number",
     "note_checkpoint",
     "record_compression",
@@ -66,10 +67,5 @@ __all__ = [
     "record_report",
     "record_snapshot",
     "register",
-    "release",
-    "release_export",
-    "renew",
-    "renew_export",
-    "take",
-    "take_export",
+    "run_lease",
 ]

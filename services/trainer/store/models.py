@@ -9,6 +9,8 @@ from contracts.values import ModelVersion
 from services.runtime.database import Unit, upsert
 from services.trainer.store.tables import counter_table, model_table
 
+VERSIONS_NAMED = 5
+
 
 def find_model(connection: sa.Connection, version: ModelVersion) -> ModelTrained | None:
     """The registered model of that version."""
@@ -17,10 +19,15 @@ def find_model(connection: sa.Connection, version: ModelVersion) -> ModelTrained
     return None if trained is None else ModelTrained.model_validate(trained)
 
 
-def known_versions(connection: sa.Connection, limit: int) -> list[ModelVersion]:
-    """The newest registered versions, newest first."""
-    query = sa.select(model_table.c.model_version).order_by(model_table.c.number.desc()).limit(limit)
-    return list(connection.execute(query).scalars())
+def known_versions(connection: sa.Connection) -> list[ModelVersion]:
+    """The newest registered versions, newest first; as many as a message names."""
+    query = sa.select(model_table.c.model_version).order_by(model_table.c.number.desc())
+    return list(connection.execute(query.limit(VERSIONS_NAMED)).scalars())
+
+
+def named_versions(connection: sa.Connection) -> str:
+    """The same for people."""
+    return ", ".join(known_versions(connection)) or "none yet"
 
 
 def newest_model(connection: sa.Connection) -> ModelVersion | None:

@@ -13,7 +13,7 @@ from contracts.commands import CancelTraining, RequestTraining
 from contracts.events import ModelTrained, TrainCancelled, TrainFailed, TrainProgressed, TrialCompleted
 from contracts.values import ModelVersion
 from services.runtime.database import Unit, serialise
-from services.trainer.store.leases import is_held
+from services.trainer.store.leases import run_lease
 from services.trainer.store.models import newest_model, next_number
 from services.trainer.store.stops import Stop, StopKind, ask_to_stop, find_stop
 from services.trainer.store.tables import model_table, run_table
@@ -88,7 +88,7 @@ def give_up(unit: Unit, request: RequestTraining, failed: TrainFailed, now: date
     serialise(unit.connection, f"run {request.run_id}")
     if find_run(unit.connection, request.run_id) is None:
         begin_run(unit, request, now)  # its snapshot never came
-    if is_held(unit.connection, request.run_id):
+    if run_lease.is_held(unit.connection, request.run_id):
         return False
     end_with(unit, failed, RunState.GIVEN_UP, now)
     return True
@@ -120,7 +120,7 @@ def cancel_run(unit: Unit, asked: CancelTraining, now: datetime) -> RunState | N
     first = find_stop(unit.connection, asked.run_id) is None
     ask_to_stop(unit, Stop(asked.run_id, StopKind.CANCELLED, asked.by, asked.reason, now))
     if known is not None:
-        if not is_held(unit.connection, asked.run_id):
+        if not run_lease.is_held(unit.connection, asked.run_id):
             cancel_instead(unit, asked.run_id, now)
         return known.state
     if first:

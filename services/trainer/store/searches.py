@@ -20,14 +20,13 @@ from services.trainer.domain.errors import TrainingError
 from services.trainer.search import study
 from services.trainer.search.space import axes_of, trials_at_most, with_values
 from services.trainer.search.trials import PRUNED, Trial, TrialState, hopeless, run_of, running
-from services.trainer.store.models import find_model, known_versions, newest_model
+from services.trainer.store.models import find_model, named_versions, newest_model
 from services.trainer.store.runs import cancel_run
 from services.trainer.store.search_rows import Ended, outcome_of, trial_rows
 from services.trainer.store.stops import Stop, StopKind, ask_to_stop, find_stop
 from services.trainer.store.tables import search_table, trial_table
 
 SCRATCH = "scratch"
-VERSIONS_NAMED = 5
 
 
 class SearchState(StrEnum):
@@ -218,7 +217,7 @@ def _check(connection: sa.Connection, request: RequestSearch, base: str) -> None
         return
     model = find_model(connection, base)
     if model is None:
-        names = ", ".join(known_versions(connection, VERSIONS_NAMED)) or "none yet"
+        names = named_versions(connection)
         raise TrainingError(
             f"there is no model {base} to start from", f"set base to newest, scratch, or one of: {names}"
         )

@@ -17,12 +17,12 @@ from contracts.manifests import Epoch
 from services.trainer.fitting.checkpoint import (
     Checkpoint,
     CheckpointDamaged,
-    LocalCheckpoints,
     Spent,
     read_checkpoint,
     write_checkpoint,
 )
 from services.trainer.fitting.snapshots import Saving, fingerprint
+from tests.support.local_checkpoints import LocalCheckpoints
 from tests.support.tiny_training import PLAIN, asked, colours, tiny
 
 EPOCH = Epoch(epoch=1, loss=0.1 + 0.2, accuracy=1 / 3, val_loss=1e-300, val_accuracy=None, seconds=2.5)

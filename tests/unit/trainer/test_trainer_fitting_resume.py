@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 
 from contracts.manifests import Epoch
-from services.trainer.fitting.checkpoint import LocalCheckpoints, read_checkpoint
+from services.trainer.fitting.checkpoint import read_checkpoint
 from services.trainer.fitting.loop import Fit, StepReport, fit
 from tests.support import training_child
+from tests.support.local_checkpoints import LocalCheckpoints
 from tests.support.tiny_training import asked, colours, same, tiny
 
 pytestmark = pytest.mark.models

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contracts.training import TrainOptions
+from services.runtime.cores import usable_cores
 from services.trainer.fitting.augmentation import Augmentation
 from services.trainer.fitting.feeding.examples import Batch, Examples
-from services.trainer.fitting.feeding.limits import usable_cores
 
 T = TypeVar("T")
 

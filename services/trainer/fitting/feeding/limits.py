@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
-
-def usable_cores() -> int:
-    """Cores this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+from services.trainer.settings import TrainerSettings
 
 
 @dataclass(frozen=True)
@@ -23,3 +19,8 @@ class FeedingLimits:
     """Decoded pixels of a run, when they all fit, and into a share of the free memory; 0 keeps none there."""
     decoded_cache_bytes: int = 16 * 2**30
     """Decoded pixels of a run that memory does not hold, in a file under ``<work_dir>``; 0 keeps none."""
+
+
+def limits_of(settings: TrainerSettings) -> FeedingLimits:
+    """As the trainer is set."""
+    return FeedingLimits(**{field.name: getattr(settings, field.name) for field in fields(FeedingLimits)})
