@@ -525,6 +525,10 @@ class ModelScored(Message):
     scored_at: UtcDatetime
     queue: ObjectRef | None = None
     """The labelled images as Parquet, most doubtful label first, with examples to compare them with."""
+    page: ObjectRef | None = None
+    """The report as a self-contained HTML page; None of what was scored before there were any."""
+    figures: ObjectRef | None = None
+    """Every figure of every set and class as a tidy Parquet table."""
 
 
 class ScoringProgressed(Message):
@@ -567,6 +571,10 @@ class ModelRescored(Message):
     report: ObjectRef
     scores: ObjectRef
     scored_at: UtcDatetime
+    page: ObjectRef | None = None
+    """The report as a self-contained HTML page."""
+    figures: ObjectRef | None = None
+    """Every figure of every set and class as a tidy Parquet table."""
 
 
 class ComparedSet(Value):

@@ -128,6 +128,7 @@ CONSUMERS = (
     ),
     Consumer("evaluator-reviews", "evaluator", "MODELS", ("model.review-requested",)),
     Consumer("evaluator-verdicts", "evaluator", "IMAGES", ("image.double-checked",), batch=128),
+    Consumer("evaluator-flags", "evaluator", "IMAGES", ("image.flagged",), batch=256, max_ack_pending=1024),
     Consumer("evaluator-confusions", "evaluator", "LIBRARY", ("class.set-confused",)),
     Consumer("bulkid-snapshots", "bulkid", "LIBRARY", ("library.snapshot-packed",)),
     # Exported models, and those of throw-away runs, which never are.
@@ -179,6 +180,7 @@ CONSUMERS = (
             "model.scored",
             "model.exported",
             "model.compressed",
+            "model.compared",
         ),
         batch=64,
     ),

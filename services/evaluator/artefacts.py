@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from contracts.manifests import Buckets
 from contracts.values import ObjectRef
 from services.evaluator.domain.answers import Answers
 from services.evaluator.domain.comparison import ComparedImage
+from services.evaluator.domain.figure_rows import FigureRow
 from services.runtime.objectstore import ObjectStore
 
 SCORES_FILE = "scores.npy"
@@ -26,9 +27,17 @@ SCORES_FILE = "scores.npy"
 RESULTS_FILE = "results.parquet"
 REPORT_FILE = "report.json"
 QUEUE_FILE = "queue.parquet"
+FIGURES_FILE = "figures.parquet"
+PAGE_FILE = "report.html"
 COMPARISON_FILE = "comparison.parquet"
 SUMMARY_FILE = "summary.json"
 PARQUET = "application/vnd.apache.parquet"
+FIGURE_COLUMNS = {
+    "set": pa.string(), "class": pa.string(), "source": pa.string(), "flag": pa.string(),
+    "figure": pa.string(), "value": pa.float64(), "low": pa.float64(), "high": pa.float64(),
+    "images": pa.int64(),
+}  # fmt: skip
+"""Of the fields of ``FigureRow``, in their order."""
 
 
 class Artefacts:
@@ -77,6 +86,19 @@ class Artefacts:
     def put_queue(self, queue: pa.Table) -> ObjectRef:
         """The double-check queue, as ``build_queue`` orders it."""
         return self._put(QUEUE_FILE, _parquet(queue), PARQUET)
+
+    def put_figures(self, rows: Iterable[FigureRow]) -> ObjectRef:
+        """One row per figure of a set, class, source or flag: for people with pandas."""
+        columns = list(zip(*rows, strict=True)) or [()] * len(FIGURE_COLUMNS)
+        table = pa.table({
+            name: pa.array(values, kind)
+            for (name, kind), values in zip(FIGURE_COLUMNS.items(), columns, strict=True)
+        })  # fmt: skip
+        return self._put(FIGURES_FILE, _parquet(table), PARQUET)
+
+    def put_page(self, page: bytes) -> ObjectRef:
+        """The report as people read it."""
+        return self._put(PAGE_FILE, page, "text/html; charset=utf-8")
 
     def put_comparison(self, images: Sequence[ComparedImage]) -> ObjectRef:
         """One row per image: what each model said, what changed, and whether it counts."""

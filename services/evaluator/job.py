@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
-from contracts.values import ObjectRef
 from services.evaluator.artefacts import Artefacts
 from services.evaluator.domain.answers import ScoresRefused
+from services.evaluator.domain.figure_rows import figure_rows
 from services.evaluator.domain.report import set_scores
 from services.evaluator.measuring import Measured, figures_document, measure
-from services.evaluator.queue_file import build_queue, put_queue
+from services.evaluator.page.galleries import Scored, galleries
+from services.evaluator.page.rendering import Gallery, page_of
+from services.evaluator.queue_file import build_queue
 from services.evaluator.scoring.running import score_images
 from services.evaluator.scoring.scenes import Scene, scene_of
 from services.evaluator.scoring.specs import Evaluating, Scoring
@@ -58,7 +61,8 @@ def _told(
     ids = [row["image_id"] for row in scene.rows]
     results = artefacts.put_results(ids, measured.names, measured.answers, scene.fold.columns)
     scores = artefacts.put_scores(path)
-    queue = None if scoring.under is not None else _queue(store, scoring, scene, path, measured)
+    queued = None if scoring.under is not None else _queue(scene, path, measured)
+    queue = None if queued is None else artefacts.put_queue(queued)
     report = {
         **figures_document(measured, asked, scene, settings),
         "model_version": scoring.model.model_version,
@@ -68,11 +72,16 @@ def _told(
         "scores": scores.model_dump(mode="json"),
         **_of_taxonomy(scoring, scene),
     }
+    figures = artefacts.put_figures(figure_rows(report))
+    shown = galleries_of(store, scene, measured, queued)
+    page = artefacts.put_page(page_of(report, scoring.model, settings.gate_rules(), shown))
+    told = {"page": page.model_dump(mode="json"), "figures": figures.model_dump(mode="json")}
     return {
+        **told,
         "threshold": settings.confidence_threshold_percent,
         "sets": [score.model_dump(mode="json") for score in set_scores(evaluation)],
         "gate": evaluation.gate.model_dump(mode="json"),
-        "report": artefacts.put_report(report).model_dump(mode="json"),
+        "report": artefacts.put_report({**report, **told}).model_dump(mode="json"),
         "scores": scores.model_dump(mode="json"),
         "queue": None if queue is None else queue.model_dump(mode="json"),
         "matrix": scene.matrix_id(settings.scores_precision),
@@ -80,13 +89,23 @@ def _told(
     }
 
 
-def _queue(store: ObjectStore, scoring: Scoring, scene: Scene, path: Path, measured: Measured) -> ObjectRef:
+def _queue(scene: Scene, path: Path, measured: Measured) -> pa.Table:
     """Labels to look at again; under other classes there is none, as its labels are nobody's."""
     ids = [row["image_id"] for row in scene.rows]
-    queue = build_queue(
+    return build_queue(
         np.load(path, mmap_mode="r"), ids, measured.names, measured.answers.truth, scene.fold.columns
     )
-    return put_queue(store, scoring.model.model_version, scoring.request_id, queue)
+
+
+def galleries_of(
+    store: ObjectStore, scene: Scene, measured: Measured, queue: pa.Table | None
+) -> list[Gallery]:
+    """The pictures of the page."""
+    scored = Scored(scene.rows, measured.names, measured.answers, scene.fold.columns)
+    if queue is None:
+        return galleries(store, scored, None)
+    ids, suspicions = (queue.column(name).to_pylist() for name in ("image_id", "suspicion"))
+    return galleries(store, scored, list(zip(ids, suspicions, strict=True)))
 
 
 def _of_taxonomy(asked: Scoring, scene: Scene) -> dict[str, Any]:

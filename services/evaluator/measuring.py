@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +18,10 @@ from services.evaluator.domain.report import Beside, Evaluation, document, evalu
 from services.evaluator.domain.sets import positions_by_set, set_name, truth_of
 from services.evaluator.scoring.of_production import OfProduction, of_production
 from services.evaluator.scoring.scenes import Scene
-from services.evaluator.scoring.specs import Evaluating
+from services.evaluator.scoring.specs import Evaluating, Scoring
 from services.evaluator.settings import EvaluatorSettings
 from services.runtime.objectstore import ObjectStore
+from services.runtime.shards import Row
 
 LEARNED_SIDES = (Side.TRAIN.value, Side.VALIDATION.value)
 """Of no benchmark table: production has learned from most of these images itself."""
@@ -57,10 +60,29 @@ def measure(
         sources=[row["source"] for row in rows],
         classes=classes,
         paired=None if production is None else production.paired(rows, sets, answers.truth, losses),
+        flags=_flags(asked, rows),
+        to_pair="" if production is None else commands_to_pair(asked.scoring, production.model_version),
     )
     threshold = settings.confidence_threshold_percent
     evaluation = evaluate(answers, sets, threshold, settings.gate_rules(), beside)
     return Measured(answers, names, evaluation, production)
+
+
+def commands_to_pair(scoring: Scoring, production: str) -> str:
+    """What a person types so that production has scored the images of ``scoring``, and it is beside it."""
+    new, under = scoring.model.model_version, scoring.under
+    if under is None:
+        return f"`menagerie evaluate {production} --dataset-of {new}`, then `menagerie evaluate {new}`"
+    asked = f"--dataset-of {under.dataset_of.model_version} --taxonomy-version {under.version}"
+    return f"`menagerie evaluate {production} {asked}`, then `menagerie evaluate {new} {asked}`"
+
+
+def _flags(asked: Evaluating, rows: Sequence[Row]) -> list[tuple[str, ...]] | None:
+    """Quality flags of each row; None where the parent handed none over."""
+    if asked.flags_file is None:
+        return None
+    flagged: dict[str, list[str]] = json.loads(Path(asked.flags_file).read_bytes())
+    return [tuple(flagged.get(row["image_id"], ())) for row in rows]
 
 
 def figures_document(

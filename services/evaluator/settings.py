@@ -42,6 +42,10 @@ class EvaluatorSettings(RuntimeSettings):
     """A scoring that was begun and nobody went on with is removed from the work folder after so long."""
     lease_s: Annotated[float, Field(gt=0)] = 60.0
     """An evaluator that is held or cut off for so long loses its work to another."""
+    explaining_idle_s: Annotated[float, Field(gt=0)] = 300.0
+    """The process that explains ends when nobody asked for so long; it holds a network, about 0.7 GB."""
+    explaining_limit_s: Annotated[float, Field(gt=0)] = 600.0
+    """An explanation that takes longer is given up."""
     scoring_threads: Annotated[int, Field(ge=1, le=256)] = Field(default_factory=_threads)
 
     @field_validator("gate_rules_file")

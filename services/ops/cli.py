@@ -7,7 +7,7 @@ Only typer is imported up front; each command imports its own needs when it runs
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import typer
@@ -24,13 +24,16 @@ from services.ops.commands import (
     dead_letters,
     dedup,
     demo,
+    explain,
     exports,
     images,
     interchange,
     labels,
     library,
     models,
+    pages,
     rebuild,
+    report,
     review_queue,
     search,
     snapshots,
@@ -67,9 +70,9 @@ def build() -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    groups = {
+    groups: dict[str, tuple[Callable[..., None], ...]] = {
         "This machine": (stack.up, stack.down, demo.demo),
-        "What goes on": (state.status, state.watch),
+        "What goes on": (state.status, state.watch, pages.open_),
         "Library": (
             library.upload,
             images.images,
@@ -89,7 +92,9 @@ def build() -> typer.Typer:
             search.search_report,
             models.models,
             models.evaluate,
+            report.report,
             compare.compare,
+            explain.explain,
             models.export,
             compress.compress,
             exports.download_model,

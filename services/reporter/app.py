@@ -24,5 +24,7 @@ def create_app(settings: ReporterSettings | None = None) -> Service:
 
     rebuild = Rebuild(service.database, open_log)
     service.on_stop(rebuild.stop)
-    service.mount(build_application(settings, service.database, service.store, rebuild))
+    application = build_application(settings, service.database, service.store, rebuild)
+    service.on_stop(application.state.owners.close)
+    service.mount(application)
     return service

@@ -18,3 +18,9 @@ class ReporterSettings(RuntimeSettings):
     """A service that does not answer within it shows as silent; a healthy one takes 20 ms."""
     service_fresh_s: float = 2.0
     """Answers of the services are shared by all viewers for so long."""
+    owner_timeout_s: float = 60.0
+    """How long a page waits for the library or the evaluator when a person does something."""
+    session_hours: float = 12.0
+    """A person who signed in stays so for so long."""
+    session_https_only: bool = False
+    """Set it where the page is reached over HTTPS: the cookie then never travels without."""

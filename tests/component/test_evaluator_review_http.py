@@ -93,6 +93,25 @@ async def test_the_queue_is_read_in_pages_by_class_pair_set_and_suspicion(client
     assert [row["image_id"] for row in tested["images"]] == [IDS[7]]
 
 
+async def test_the_queue_tells_its_parts_and_where_images_stand_in_one_of_them(
+    client: httpx.AsyncClient,
+) -> None:
+    parts = await get(client, "queue/parts")
+    assert parts["pairs"] == [
+        {"label": "okapi", "other": "otter", "images": 1},
+        {"label": "otter", "other": "zebra", "images": 1},
+    ]
+    assert sorted((one["set"], one["images"]) for one in parts["sets"]) == [("test", 6), ("train", 6)]
+    assert (await get(client, "queue"))["total"] == 12
+    assert (await get(client, "queue", **{"class": "okapi"}, limit=1))["total"] == 4
+    asked = {"class": "okapi", "image_ids": [IDS[0], IDS[3], IDS[7], "f" * 64]}
+    found = (await client.post("/api/v1/queue/ranks", json=asked)).json()
+    first, second = found["ranks"]
+    assert (first, second > 1) == (1, True)
+    refused = await client.post("/api/v1/queue/ranks", json={"image_ids": [], "clas": "okapi"})
+    assert refused.status_code == 422
+
+
 @pytest.mark.parametrize(
     ("path", "status", "detail"),
     [

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from contracts.events import ModelScored, ModelTrained
+from contracts.values import QualityFlag
 from services.evaluator import store
 from services.evaluator.app import create_app
 from services.evaluator.settings import EvaluatorSettings
@@ -25,11 +26,13 @@ from services.runtime.child import ChildDied
 from services.runtime.delivery import Unprocessable
 from services.runtime.envelope import decode
 from services.runtime.objectstore import ObjectStore
+from tests.support.check_stack_report import filed_of
 from tests.support.colour_library import NOW, ColourLibrary
 from tests.support.colour_model import colour_model, colour_scores
-from tests.support.evaluator_house import Room, evaluation_of
+from tests.support.evaluator_house import Room, evaluation_of, flagged
 from tests.support.model_services import model_service_settings
 from tests.support.probe import dead_letters, say, until
+from tests.support.report_check import differences
 from tests.support.servers import Broker, Postgres, S3Server
 
 pytestmark = [pytest.mark.integration, pytest.mark.models]
@@ -73,9 +76,13 @@ async def test_a_trained_model_is_scored_on_every_image_and_told_once_and_again_
     popcorn = library.add((0, 0, 255), side="benchmark", benchmark="Out of scope", label="popcorn")
     unsure = library.add((128, 128, 128), side="benchmark", benchmark="Out of scope")
     trained = library.trained()
+    await room.hear(flagged(wrong, QualityFlag.BLURRY, QualityFlag.OVER_EXPOSED))
+    await room.hear(flagged(unsure, QualityFlag.BLURRY))
 
     await room.hear(trained)
     await room.hear(trained)  # redelivery
+    await room.hear(flagged(unsure, revision=3))  # is sharp enough by now
+    await room.hear(flagged(unsure, QualityFlag.BLURRY, revision=2))  # came late
     await room.hear(evaluation_of("001"))
     await room.hear(evaluation_of("001"))
 
@@ -116,6 +123,36 @@ async def test_a_trained_model_is_scored_on_every_image_and_told_once_and_again_
         {"truth": "red", "predicted": "green", "images": 1, "share_of_truth": pytest.approx(1 / 6)}
     ]
     assert not list(room.settings.work_dir.glob("*"))
+    check_report_files(object_store, trained, scored, again, wrong, unsure)
+
+
+def check_report_files(
+    object_store: ObjectStore, trained: ModelTrained, scored: ModelScored, again: ModelScored,
+    wrong: str, unsure: str,
+) -> None:  # fmt: skip
+    """The figures computed a second time, the flags of then, the page and the table of the same scoring."""
+    blurry = {wrong: ["blurry", "over-exposed"], unsure: ["blurry"]}
+    filed = filed_of(object_store, scored.report, trained.dataset, flags=blurry)
+    assert differences(filed) == []
+    later = filed_of(object_store, again.report, trained.dataset, flags={wrong: blurry[wrong]})
+    assert differences(later) == []
+    flags = {one["name"]: [group["name"] for group in one["per_flag"]] for one in filed.report["sets"]}
+    assert flags["difficult"] == ["blurry", "over-exposed", "none"]
+    assert flags["out-of-scope"] == ["blurry", "none"]
+
+    assert scored.page is not None
+    assert scored.figures is not None
+    assert filed.report["page"] == scored.page.model_dump(mode="json")
+    page = object_store.get(scored.page).decode()
+    assert "No-go" in page
+    assert f"<code>{wrong[:12]}</code>" in page
+    assert page.count('<img src="data:image/webp;base64,') == 4  # two on benchmarks, one of them doubtful too
+    rows = pq.read_table(io.BytesIO(object_store.get(scored.figures))).to_pylist()
+    (recall,) = [
+        row for row in rows if (row["set"], row["class"], row["figure"]) == ("difficult", "red", "recall")
+    ]
+    assert (recall["value"], recall["images"]) == (pytest.approx(5 / 6), 6)
+    assert recall["low"] < 5 / 6 < recall["high"]
 
 
 async def test_a_version_that_was_never_trained_is_unprocessable_with_a_sentence(room: Room) -> None:
@@ -191,10 +228,18 @@ async def test_the_service_hears_scores_and_tells_and_puts_an_unknown_version_as
     trained = library.trained()
     values = model_service_settings("evaluator", weed, postgres.new_database(), tmp_path / "work", broker)
     service = create_app(EvaluatorSettings(**values))
+    (image_id, *_) = library.rows
     client = await broker.client("admin")
     js = client.jetstream(timeout=15)
     await service.start()
     try:
+        await say(js, flagged(image_id, QualityFlag.BLURRY))
+
+        async def noted() -> bool:
+            known = await service.database.read(store.flags_of_images)
+            return known == {image_id: ["blurry"]}
+
+        await until(noted, 30)
         await say(js, evaluation_of("404"), trained)
 
         async def told() -> bool:
@@ -209,6 +254,9 @@ async def test_the_service_hears_scores_and_tells_and_puts_an_unknown_version_as
     scored = decode(raw.subject or "", raw.data or b"")
     assert isinstance(scored, ModelScored)
     assert (scored.model_version, scored.gate.verdict) == ("001", "go")
+    report = json.loads(weed.store().get(scored.report))
+    (test,) = [one for one in report["sets"] if one["name"] == "test"]
+    assert [(part["name"], part["images"]) for part in test["per_flag"]] == [("blurry", 1), ("none", 1)]
     assert letter.error.startswith("model 404 was never trained here")
 
 

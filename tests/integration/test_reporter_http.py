@@ -93,7 +93,7 @@ async def test_every_answer_carries_the_policy(http: httpx.AsyncClient, path: st
     headers = (await http.get(path)).headers
     assert headers["content-security-policy"] == POLICY
     assert headers["x-content-type-options"] == "nosniff"
-    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["referrer-policy"] == "same-origin"
 
 
 async def test_a_foreign_host_name_is_refused(http: httpx.AsyncClient) -> None:

@@ -12,12 +12,12 @@ import pyarrow.parquet as pq
 import sqlalchemy as sa
 
 from contracts.commands import RequestComparison, RequestEvaluation
-from contracts.events import SnapshotPacked, TaxonomyChanged
+from contracts.events import ImageFlagged, SnapshotPacked, TaxonomyChanged
 from contracts.message import Message
 from contracts.taxonomy import Change, Operation
-from contracts.values import ObjectRef
+from contracts.values import Flag, ObjectRef, QualityFlag
 from services.evaluator import store
-from services.evaluator.handlers import LibraryNotes, ModelsHeard
+from services.evaluator.handlers import FlagNotes, LibraryNotes, ModelsHeard
 from services.evaluator.settings import EvaluatorSettings
 from services.runtime.database import Database
 from services.runtime.delivery import Delivery
@@ -42,6 +42,9 @@ class Room:
     async def hear(self, message: Message) -> None:
         """Handle it once."""
         delivery: Delivery[Any] = Delivery(message, "ANY", 1, 1, datetime.now(UTC), message.message_id())
+        if isinstance(message, ImageFlagged):
+            await FlagNotes(self.database).heard([delivery])
+            return
         of_library = isinstance(message, SnapshotPacked | TaxonomyChanged)
         await (self._notes if of_library else self._heard).handle(delivery)
 
@@ -58,6 +61,12 @@ def evaluation_of(version: str, request_id: str = "again-0001", **fields: Any) -
     return RequestEvaluation(
         request_id=request_id, model_version=version, by="ann", requested_at=NOW, **fields
     )
+
+
+def flagged(image_id: str, *flags: QualityFlag, revision: int = 1) -> ImageFlagged:
+    """What ingest says of a picture: all its flags."""
+    told = tuple(Flag(flag=flag, value=1.0, threshold=2.0) for flag in flags)
+    return ImageFlagged(image_id=image_id, revision=revision, flags=told, flagged_at=NOW)
 
 
 def comparison_of(a: str, b: str, request_id: str = "compare-01", **fields: Any) -> RequestComparison:

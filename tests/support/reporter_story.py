@@ -36,6 +36,7 @@ from contracts.events import (
     ImageUploaded,
     ModelCompressed,
     ModelExported,
+    ModelsCompared,
     ModelScored,
     ModelTrained,
     OpinionGiven,
@@ -394,6 +395,7 @@ class Story:
         self.run("fine-tuning", second, base="001", epochs=20, best=0.981, pace=2.0)
         self.trained("fine-tuning", "002", second, base="001", classes=10, epochs=20, best=0.981)
         self.scored("002", test=0.974, verdict=GateVerdict.GO)
+        self.compared("001", "002")
         self.say(
             ModelExported(
                 request_id="export-002",
@@ -585,9 +587,22 @@ class Story:
                 gate=Gate(verdict=verdict, rules=rules),
                 report=ref("reports", f"{version}/report.json"),
                 scores=ref("reports", f"{version}/scores.parquet"),
+                page=ref("reports", f"{version}/page.html"),
                 scored_at=self.now(),
             )
         )
+
+    def compared(self, model_a: str, model_b: str) -> None:
+        """What the second model fixes and breaks of the first one's answers."""
+        self.say(
+            ModelsCompared(
+                request_id=f"compare-{model_a}-{model_b}", model_a=model_a, model_b=model_b, dataset_of=model_b,
+                taxonomy_version=0, images=100, both_right=80, fixed=12, broken=3, both_wrong=5,
+                accuracy_a=0.83, accuracy_b=0.92, p_value=0.035, learned_from=0, nobodys=0, sets=(),
+                report=ref("reports", f"{model_b}/compared.parquet"),
+                summary=ref("reports", f"{model_b}/compared.json"), compared_at=self.now(),
+            )
+        )  # fmt: skip
 
     def identified(self, run_id: str, version: str, snapshot_id: str, page_size: int = 50) -> None:
         """Every image without a label, in pages."""

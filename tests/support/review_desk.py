@@ -21,6 +21,7 @@ from contracts.commands import RequestDoubleCheck, RequestReview, SetConfused
 from contracts.events import DoubleChecked, Gate, ModelScored, SetScore
 from contracts.message import Message
 from contracts.values import GateVerdict, ObjectRef
+from services.evaluator.http import reports
 from services.evaluator.http.application import create_http
 from services.evaluator.queue_file import build_queue, put_queue
 from services.evaluator.review.acting import Reviewing
@@ -61,7 +62,9 @@ class ReviewHouse:
     @property
     def app(self) -> FastAPI:
         """As the service mounts it."""
-        return create_http(self.database, self.queues, self._token)
+        return create_http(
+            self.database, self.queues, self._token, (reports.router(self.database, self.store),)
+        )
 
     async def hear(self, *messages: Message) -> None:
         """Handle each once."""

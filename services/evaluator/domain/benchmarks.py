@@ -8,6 +8,7 @@ from typing import Any
 
 from contracts.events import SetScore
 from services.evaluator.domain.rules import Rule
+from services.evaluator.domain.sets import OUT_OF_SCOPE
 from services.evaluator.domain.threshold import ThresholdReport
 
 HIGHER_IS_BETTER = {
@@ -15,6 +16,9 @@ HIGHER_IS_BETTER = {
     "true_positives_above": True, "false_positives_above": False,
 }  # fmt: skip
 """Figures in their order; None where neither direction is better by itself (above may be wrong answers)."""
+
+
+CONFIDENCES = ("min", "median", "mean")
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,7 @@ def benchmark_table(
             difference = value - beside if comparable and value is not None and beside is not None else None
             rows.append(
                 Row(name, figure, value, beside, difference, (required or {}).get((name, figure)),
-                    _better(figure, difference))
+                    _better(name, figure, difference))
             )  # fmt: skip
     return tuple(rows)
 
@@ -97,8 +101,10 @@ def table_document(rows: tuple[Row, ...]) -> list[dict[str, Any]]:
     return [vars(row) for row in rows]
 
 
-def _better(figure: str, difference: float | None) -> bool | None:
+def _better(set_name: str, figure: str, difference: float | None) -> bool | None:
     higher = HIGHER_IS_BETTER[figure]
+    if set_name == OUT_OF_SCOPE and figure in CONFIDENCES:
+        higher = False  # every answer is wrong there: the surer, the worse
     if not difference or higher is None:
         return None
     return (difference > 0) == higher

@@ -37,14 +37,16 @@ def decide(
     answers: Mapping[str, Answers] | None = None,
     classes: Sequence[str] = (),
     paired: Mapping[str, Paired] | None = None,
+    to_pair: str = "",
 ) -> Gate:
     """Apply ``rules`` to the threshold reports by set name: no-go only when one failed.
 
     ``answers`` by set name and the names of the ``classes`` let a failed rule name its worst labels.
     ``paired`` has the losses of each set beside production's; None: no model is in production yet.
+    ``to_pair`` names the commands that have production score what this model was scored on.
     """
     outcomes = tuple(
-        _compare(rule, paired, classes)
+        _compare(rule, reports.get(rule.set_name), paired, classes, to_pair)
         if rule.bound == NOT_WORSE
         else _apply(rule, reports.get(rule.set_name), (answers or {}).get(rule.set_name), classes)
         for rule in rules
@@ -133,18 +135,20 @@ def _most_frequent(values: np.ndarray) -> list[tuple[int, int]]:
     return order[:LABELS_NAMED]
 
 
-def _compare(rule: Rule, paired: Mapping[str, Paired] | None, classes: Sequence[str]) -> GateRule:
+def _compare(
+    rule: Rule,
+    report: ThresholdReport | None,
+    paired: Mapping[str, Paired] | None,
+    classes: Sequence[str],
+    to_pair: str,
+) -> GateRule:
     if paired is None:
         sentence = "No model is in production yet, so there is nothing that this one could be worse than."
         return GateRule(rule=rule.name, passed=None, sentence=sentence)
     both = paired.get(rule.set_name)
     images = 0 if both is None else len(both)
     if both is None or images < FEWEST_PAIRS:
-        sentence = (
-            f'Only {images} images of the set "{rule.set_name}" were scored by this model and by the one in '
-            f"production; fewer than {FEWEST_PAIRS} show nothing. "
-            "Have the production model score them: `menagerie evaluate`."
-        )
+        sentence = _too_few(rule, images, 0 if report is None else report.images, to_pair)
         return GateRule(rule=rule.name, passed=None, sentence=sentence)
     gap = difference(both, rule.limit)
     passed = gap.low <= 0.0
@@ -160,6 +164,16 @@ def _compare(rule: Rule, paired: Mapping[str, Paired] | None, classes: Sequence[
         told = ", ".join(f'"{label}" ({images} images)' for label, images in worst)
         sentence += f" It got worse most of all on {told}."
     return GateRule(rule=rule.name, passed=passed, sentence=sentence)
+
+
+def _too_few(rule: Rule, images: int, of: int, to_pair: str) -> str:
+    told = (
+        f'Only {images} images of the set "{rule.set_name}" were scored by this model and by the one in '
+        f"production, and learned from by neither; fewer than {FEWEST_PAIRS} show nothing."
+    )
+    if of < FEWEST_PAIRS:
+        return f"{told} The set itself has {of}: collect more images for it."
+    return f"{told} Have the production model score them: {to_pair}." if to_pair else told
 
 
 def _judged(low: float, high: float) -> str:

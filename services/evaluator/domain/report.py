@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from contracts.events import Gate, SetScore
 from services.evaluator.domain.answers import Answers, Floats
 from services.evaluator.domain.gate import Paired, Rule, decide
+from services.evaluator.domain.metrics.confidences import ConfidenceBin, confidence_bins
 from services.evaluator.domain.metrics.figures import SetFigures, measure
 from services.evaluator.domain.metrics.groups import (
     GroupFigures,
@@ -47,6 +48,8 @@ class Beside:
     """Names, for the sentences of the gate."""
     paired: Mapping[str, Paired] | None = None
     """Losses of each set beside production's, for the gate."""
+    to_pair: str = ""
+    """What has both models score the same images, for a sentence of the gate."""
 
 
 NOTHING = Beside()
@@ -62,6 +65,7 @@ class Evaluation:
     class_thresholds: dict[str, tuple[ClassThreshold, ...]]
     sweeps: dict[str, tuple[ThresholdReport, ...]]
     meeting: Sweep
+    confidences: dict[str, tuple[ConfidenceBin, ...]]
 
 
 def evaluate(
@@ -77,11 +81,15 @@ def evaluate(
     return Evaluation(
         figures={name: _figures(answers, np.array(sets[name], np.int64), beside) for name in sets},
         thresholds=thresholds,
-        gate=decide(thresholds, rules, answers=chosen, classes=beside.classes, paired=beside.paired),
+        gate=decide(
+            thresholds, rules, answers=chosen, classes=beside.classes, paired=beside.paired,
+            to_pair=beside.to_pair,
+        ),
         class_thresholds={name: report_classes(some, threshold_percent) for name, some in chosen.items()},
         sweeps={name: table(some) for name, some in chosen.items()},
         meeting=find_threshold(chosen, targets_of(rules)),
-    )
+        confidences={name: confidence_bins(some) for name, some in chosen.items()},
+    )  # fmt: skip
 
 
 def targets_of(rules: Sequence[Rule]) -> tuple[Target, ...]:
@@ -119,10 +127,15 @@ def document(evaluation: Evaluation, classes: Sequence[str]) -> dict[str, Any]:
                     evaluation.sweeps[score.name],
                     classes,
                 ),
+                "confidences": [_bin(one) for one in evaluation.confidences[score.name]],
             }
             for score in set_scores(evaluation)
         ],
     }
+
+
+def _bin(one: ConfidenceBin) -> dict[str, Any]:
+    return {"from": one.start, "upto": one.upto, "right": one.right, "wrong": one.wrong}
 
 
 def _figures(answers: Answers, positions: NDArray[np.int64], beside: Beside) -> SetFigures:

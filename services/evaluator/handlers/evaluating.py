@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from contracts.commands import RequestEvaluation
 from contracts.events import ModelRescored, ModelScored, ModelTrained
 from services.evaluator import store
+from services.evaluator.handlers.flags import FlagNotes
 from services.evaluator.handlers.leased import Leases
 from services.evaluator.handlers.library import LibraryNotes
 from services.evaluator.handlers.production import Production
@@ -30,6 +32,7 @@ class Evaluator:
         children: Children,
         leases: Leases,
         production: Production,
+        flags: FlagNotes,
         log: Any,
     ) -> None:
         self._database = database
@@ -37,6 +40,7 @@ class Evaluator:
         self._children = children
         self._leases = leases
         self._production = production
+        self._flags = flags
         self._log = log
 
     async def trained(self, delivery: Delivery[ModelTrained]) -> None:
@@ -67,7 +71,8 @@ class Evaluator:
             self._log.info("evaluation.repeated", model_version=version, request_id=request_id)
             await self._children.tidy([scoring])
             return
-        asked = await self._production.evaluating(scoring)
+        flags_file = await self._flags.write(Path(scoring.folder))
+        asked = await self._production.evaluating(scoring, flags_file)
         result = await self._children.run(JOB, asked, [scoring], progressed)
         known = {"request_id": request_id, "model_version": version, "scored_at": datetime.now(UTC)}
         scored: ModelScored | ModelRescored

@@ -8,6 +8,7 @@ from contracts.commands import RequestComparison, RequestEvaluation
 from contracts.events import ModelExported, ModelTrained
 from services.evaluator.handlers.comparing import Comparer
 from services.evaluator.handlers.evaluating import Evaluator
+from services.evaluator.handlers.flags import FlagNotes
 from services.evaluator.handlers.leased import Leases
 from services.evaluator.handlers.library import LibraryNotes
 from services.evaluator.handlers.production import Production
@@ -24,7 +25,8 @@ class ModelsHeard:
         notes, children = LibraryNotes(database), Children(database, settings, log)
         leases = Leases(database, settings.lease_s, log)
         self._production = Production(database)
-        self._evaluator = Evaluator(database, notes, children, leases, self._production, log)
+        flags = FlagNotes(database)
+        self._evaluator = Evaluator(database, notes, children, leases, self._production, flags, log)
         self._comparer = Comparer(database, notes, children, leases, log)
 
     async def handle(self, delivery: Delivery[Any]) -> None:

@@ -25,7 +25,7 @@ class Production:
         exported = delivery.message
         await self._database.run(lambda unit: store.record_export(unit, exported))
 
-    async def evaluating(self, scoring: Scoring) -> Evaluating:
+    async def evaluating(self, scoring: Scoring, flags_file: str | None = None) -> Evaluating:
         """The scoring beside what stands now: the table of confused pairs, and the model in production."""
         version = scoring.model.model_version
         pairs = await self._database.read(confused_pairs)
@@ -35,6 +35,7 @@ class Production:
             confused=pairs,
             ancestors=await self._learned_from(scoring.model),
             production=None if other is None else await self._of(other),
+            flags_file=flags_file,
         )
 
     async def _of(self, version: str) -> InProduction:

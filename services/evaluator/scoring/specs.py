@@ -73,6 +73,8 @@ class Evaluating(Value):
     """As those of ``Comparing``; of the scored model."""
     production: InProduction | None
     """None before any other model was exported."""
+    flags_file: str | None = None
+    """JSON on local disk: quality flags by image id, of images that have any (100,000s make 10 MB)."""
 
 
 class Comparing(Value):

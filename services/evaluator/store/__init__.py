@@ -1,7 +1,14 @@
 """The evaluator's tables, and what is asked of them."""
 
+from services.evaluator.store.flags import flags_of_images, record_flags
 from services.evaluator.store.leases import release, renew, take
-from services.evaluator.store.library import find_snapshot, record_operation, record_snapshot, taxonomy
+from services.evaluator.store.library import (
+    find_snapshot,
+    newest_snapshots,
+    record_operation,
+    record_snapshot,
+    taxonomy,
+)
 from services.evaluator.store.models import (
     find_model,
     in_production,
@@ -12,18 +19,22 @@ from services.evaluator.store.models import (
     record_model,
 )
 from services.evaluator.store.scorings import (
+    find_scoring,
     is_compared,
     known_matrices,
     newest_scorings,
     record_comparison,
     record_scoring,
     scored_at,
+    scored_versions,
 )
 from services.evaluator.store.tables import metadata
 
 __all__ = [
     "find_model",
+    "find_scoring",
     "find_snapshot",
+    "flags_of_images",
     "in_production",
     "is_compared",
     "known_matrices",
@@ -32,8 +43,10 @@ __all__ = [
     "line_of",
     "metadata",
     "newest_scorings",
+    "newest_snapshots",
     "record_comparison",
     "record_export",
+    "record_flags",
     "record_model",
     "record_operation",
     "record_scoring",
@@ -41,6 +54,7 @@ __all__ = [
     "release",
     "renew",
     "scored_at",
+    "scored_versions",
     "take",
     "taxonomy",
 ]

@@ -23,6 +23,13 @@ def find_snapshot(connection: sa.Connection, snapshot_id: str) -> SnapshotPacked
     return None if packed is None else SnapshotPacked.model_validate(packed)
 
 
+def newest_snapshots(connection: sa.Connection) -> list[SnapshotPacked]:
+    """All that were heard of, the newest first."""
+    rows = connection.execute(sa.select(snapshot_table.c.packed)).scalars()
+    packed = [SnapshotPacked.model_validate(row) for row in rows]
+    return sorted(packed, key=lambda one: (one.packed_at, one.snapshot_id), reverse=True)
+
+
 def record_operation(unit: Unit, changed: TaxonomyChanged) -> None:
     """Remember what made a version; the same event again changes nothing."""
     row = {"version": changed.version, "operation": changed.operation.model_dump(mode="json")}

@@ -63,6 +63,27 @@ def newest_scorings(connection: sa.Connection, model_version: str, limit: int) -
     return list(connection.execute(newest.limit(limit)).mappings())
 
 
+def find_scoring(
+    connection: sa.Connection, model_version: str | None, request_id: str | None
+) -> sa.RowMapping | None:
+    """That scoring, or the newest of the model (of any) on its own data set and classes; None: none."""
+    table = scoring_table.c
+    columns = (table.model_version, table.request_id, table.report, table.scored_at, table.taxonomy_version)
+    query = sa.select(*columns).order_by(table.scored_at.desc(), table.request_id)
+    if model_version is not None:
+        query = query.where(table.model_version == model_version)
+    own = table.taxonomy_version.is_(None) if request_id is None else table.request_id == request_id
+    return connection.execute(query.where(own).limit(1)).mappings().one_or_none()
+
+
+def scored_versions(connection: sa.Connection, limit: int) -> list[str]:
+    """Models with a scoring of their own, the newest scoring first."""
+    newest = sa.func.max(scoring_table.c.scored_at)
+    query = sa.select(scoring_table.c.model_version).where(scoring_table.c.taxonomy_version.is_(None))
+    query = query.group_by(scoring_table.c.model_version).order_by(newest.desc()).limit(limit)
+    return list(connection.execute(query).scalars())
+
+
 def is_compared(connection: sa.Connection, request_id: str) -> bool:
     """Whether that request's comparison is finished."""
     query = sa.select(comparison_table.c.request_id).where(comparison_table.c.request_id == request_id)

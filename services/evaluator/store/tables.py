@@ -69,4 +69,12 @@ exported_table = sa.Table(
     sa.Column("exported_at", sa.DateTime(timezone=True), nullable=False),
 )
 
+flags_table = sa.Table(
+    "image_flags",
+    metadata,
+    sa.Column("image_id", sa.Text, primary_key=True),
+    sa.Column("revision", sa.Integer, nullable=False),
+    sa.Column("flags", sa.JSON, nullable=False),  # names; [] of an image that had some once
+)
+
 review_tables(metadata)

@@ -64,9 +64,9 @@ class Library:
         found: Row = answer.json()
         return found
 
-    async def content(self, path: str) -> bytes:
-        """The bytes behind ``path``."""
-        return (await self._ask("GET", path)).content
+    async def content(self, path: str, **params: Param) -> bytes:
+        """The bytes behind ``path``; parameters that are None are left out."""
+        return (await self._ask("GET", path, params=_given(params))).content
 
     async def _ask(self, method: str, path: str, **options: Any) -> httpx.Response:
         try:

@@ -78,6 +78,16 @@ class Reporter:
             raise OpsError(f"{self._client.base_url} is not a Menagerie reporter: check --data-dir")
         return found
 
+    async def sign_in_link(self, name: str) -> str:
+        """Path of a link that signs ``name`` in, once. Raises as ``get``."""
+        try:
+            answer = await self._client.post("/api/v1/sign-in-links", json={"by": name})
+        except httpx.TransportError as error:
+            raise _away(self._client, error) from error
+        _check(answer)
+        path: str = answer.json()["path"]
+        return path
+
     async def rebuild(self) -> AsyncIterator[Row]:
         """Progress of a rebuild, line by line; the last line compares the tables."""
         try:

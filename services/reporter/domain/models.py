@@ -15,6 +15,7 @@ from contracts.events import (
     TrialCompleted,
 )
 from services.reporter.domain.changes import Change, Part, change
+from services.reporter.domain.reports import page_written
 
 SNAPSHOT = Part("snapshot", "fct_snapshots", ("request_id",))
 SNAPSHOT_PROGRESS = Part("progress", "fct_snapshot_progress", ("request_id",), ("shards_done", "event_seq"))
@@ -231,7 +232,8 @@ def model_scored(event: ModelScored, seq: int) -> tuple[Change, ...]:
         )
         for position, rule in enumerate(event.gate.rules, 1)
     )
-    return (change(SCORED, (event.model_version,), (seq,), model), *sets, *rules)
+    scored = change(SCORED, (event.model_version,), (seq,), model)
+    return (scored, *sets, *rules, *page_written(event, seq))
 
 
 def model_exported(event: ModelExported, seq: int) -> tuple[Change, ...]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from contracts import commands, events
 from contracts.message import Message
-from services.reporter.domain import bulk, duplicates, images, labels, models, searches, variants
+from services.reporter.domain import bulk, duplicates, images, labels, models, reports, searches, variants
 from services.reporter.domain.changes import Change
 
 PROJECTIONS: dict[type[Message], Callable[[Any, int], tuple[Change, ...]]] = {
@@ -37,6 +37,7 @@ PROJECTIONS: dict[type[Message], Callable[[Any, int], tuple[Change, ...]]] = {
     events.SearchCompleted: searches.search_completed,
     events.ModelTrained: models.model_trained,
     events.ModelScored: models.model_scored,
+    events.ModelsCompared: reports.models_compared,
     events.ModelExported: models.model_exported,
     events.ModelCompressed: variants.model_compressed,
     events.BulkIdentified: bulk.bulk_identified,

@@ -215,6 +215,7 @@ def _model(row: Row, scores: dict[str, list[Row]], rules: dict[str, list[Row]]) 
         "best_epoch",
         "threshold",
         "test_accuracy",
+        "score_request_id",
         "trained_at",
         "scored_at",
         "exported_at",

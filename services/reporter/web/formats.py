@@ -60,3 +60,8 @@ def visible(value: object) -> object:
 def plural(count: int, one: str, many: str) -> str:
     """``1 image``, ``2 images``."""
     return f"{number(count)} {one if count == 1 else many}"
+
+
+def parsed(value: str | datetime | None) -> datetime | None:
+    """A moment as another service's JSON tells it."""
+    return datetime.fromisoformat(value) if isinstance(value, str) else value

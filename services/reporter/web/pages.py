@@ -1,4 +1,4 @@
-"""The page and its parts, rendered on the server; every value is escaped."""
+"""The overview and its parts, rendered on the server."""
 
 from __future__ import annotations
 
@@ -7,19 +7,14 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
-import jinja2
 from fastapi import APIRouter, HTTPException
 from markupsafe import Markup
 from starlette.responses import HTMLResponse, Response
 
-from services.reporter.web import formats
-from services.reporter.web.assets import Assets
 from services.reporter.web.health import Services
 from services.reporter.web.overview import PARTS, Part
+from services.reporter.web.rendering import Templates
 from services.runtime.database import Database
-
-NAVIGATION = (("/", "Overview"),)
-"""Address and name of every page; later pages add a line here and extend ``base.html``."""
 
 
 @dataclass(frozen=True)
@@ -33,48 +28,26 @@ class Rendered:
 class Overview:
     """Renders the overview from the store and the services' own answers."""
 
-    def __init__(self, database: Database, services: Services, assets: Assets) -> None:
+    def __init__(self, database: Database, services: Services, templates: Templates) -> None:
         self._database = database
         self._services = services
-        self._templates = jinja2.Environment(
-            loader=jinja2.PackageLoader("services.reporter.web"),
-            autoescape=True,
-            undefined=jinja2.StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            finalize=formats.visible,
-        )
-        self._templates.filters |= {
-            "number": formats.number,
-            "percent": formats.percent,
-            "size": formats.size,
-            "duration": formats.duration,
-            "moment": formats.moment,
-        }
-        self._templates.globals |= {
-            "asset": assets.url,
-            "plural": formats.plural,
-            "navigation": NAVIGATION,
-        }
+        self._templates = templates
 
     async def page(self) -> str:
         """The whole page."""
         rendered = await asyncio.gather(*(self.part(part) for part in PARTS.values()))
         parts = {name: part.html for name, part in zip(PARTS, rendered, strict=True)}
-        return self._render("overview.html", parts=parts, here="/")
+        return self._templates.render("overview.html", parts=parts, here="/")
 
     async def part(self, part: Part) -> Rendered:
         """One section, wrapped so that it asks for itself again."""
         context: dict[str, Any] = await self._database.read(part.read)
         if part.name == "services":
             context["services"] = await self._services.states()
-        body = self._render(f"parts/{part.name}.html", part=part, **context)
+        body = self._templates.render(f"parts/{part.name}.html", part=part, **context)
         digest = hashlib.sha256(body.encode()).hexdigest()[:16]
-        wrapped = self._render("part.html", part=part, digest=digest, body=Markup(body))  # noqa: S704 - just rendered
+        wrapped = self._templates.render("part.html", part=part, digest=digest, body=Markup(body))  # noqa: S704 - just rendered
         return Rendered(Markup(wrapped), digest)  # noqa: S704 - rendered with autoescape
-
-    def _render(self, template: str, **context: Any) -> str:
-        return self._templates.get_template(template).render(**context)
 
 
 def page_routes(overview: Overview) -> APIRouter:

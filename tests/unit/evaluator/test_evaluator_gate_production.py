@@ -23,9 +23,9 @@ def answers_of(truth: list[int], predicted: list[int], confidence: float = 0.98)
     return read_answers(scores, np.array(truth))
 
 
-def decided(sets: dict[str, Answers], paired: dict[str, Paired] | None = None) -> Gate:
+def decided(sets: dict[str, Answers], paired: dict[str, Paired] | None = None, to_pair: str = "") -> Gate:
     reports = {name: report_threshold(answers, 95.0) for name, answers in sets.items()}
-    return decide(reports, rules_for(Limits()), answers=sets, classes=CLASSES, paired=paired)
+    return decide(reports, rules_for(Limits()), answers=sets, classes=CLASSES, paired=paired, to_pair=to_pair)
 
 
 def told(decision: Gate, rule: str) -> GateRule:
@@ -74,14 +74,23 @@ def test_a_model_fails_only_when_it_is_worse_than_production_beyond_chance(
 
 
 @pytest.mark.parametrize("paired", [{}, {"test": losses(FEWEST_PAIRS - 1, 5.0)}])
+@pytest.mark.parametrize(
+    ("images", "remedy"),
+    [
+        (200, "Have the production model score them: `menagerie evaluate 006 --dataset-of 007`."),
+        (29, "The set itself has 29: collect more images for it."),
+    ],
+)
 def test_too_few_common_images_show_nothing_and_the_sentence_says_what_to_do(
-    paired: dict[str, Paired],
+    paired: dict[str, Paired], images: int, remedy: str
 ) -> None:
-    decision = decided({"test": answers_of([0], [0])}, paired)
+    decision = decided(
+        {"test": answers_of([0] * images, [0] * images)}, paired, "`menagerie evaluate 006 --dataset-of 007`"
+    )
     rule = told(decision, "not-worse-than-production")
     assert (decision.verdict, rule.passed) == (GateVerdict.GO, None)
     assert f"Only {len(paired.get('test', ()))} images" in rule.sentence
-    assert "menagerie evaluate" in rule.sentence
+    assert rule.sentence.endswith(remedy)
 
 
 def test_the_bootstrap_and_the_normal_interval_agree_where_they_meet() -> None:

@@ -155,6 +155,8 @@ def test_the_benchmark_table_stands_beside_production_and_what_is_required() -> 
     assert told["false_positives_above"].better is False
     assert told["mean"].better is True
     assert json.loads(json.dumps(table_document(rows), allow_nan=False))[0]["set_name"] == "difficult"
+    out = benchmark_table({"out-of-scope": ours["difficult"]}, {"out-of-scope": theirs})
+    assert next(row for row in out if row.figure == "mean").better is False  # sure, and always wrong
 
 
 def test_counts_of_sets_that_have_grown_are_not_compared() -> None:

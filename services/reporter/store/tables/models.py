@@ -127,6 +127,7 @@ fct_model_scores = table(
         "threshold": REAL,
         "scored_at": AT,
         "event_seq": WHOLE,
+        "weighted_log_loss": REAL,
     },
 )
 fct_gate_rules = table(

@@ -16,6 +16,7 @@ function tellTimes() {
 // One sentence for the whole page: a part that cannot be refreshed shows old figures.
 function tellConnection(lost) {
   const live = document.getElementById("live");
+  if (!live) return;  // only the overview lives by itself
   const text = lost ? "Connection lost, figures are old" : "Live";
   live.classList.toggle("live--lost", lost);
   const sentence = live.querySelector(".live__text");
@@ -23,7 +24,7 @@ function tellConnection(lost) {
 }
 
 document.addEventListener("htmx:beforeRequest", (event) => {
-  if (document.hidden) event.preventDefault();
+  if (document.hidden && event.detail.requestConfig.verb === "get") event.preventDefault();
 });
 document.addEventListener("htmx:afterRequest", (event) => tellConnection(!event.detail.successful));
 document.addEventListener("htmx:sendError", () => tellConnection(true));
