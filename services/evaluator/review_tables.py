@@ -14,17 +14,24 @@ class ReviewTables(NamedTuple):
     queue: sa.Table
     round: sa.Table
     item: sa.Table
+    verdict: sa.Table
     handled: sa.Table
 
 
 def review_tables(metadata: sa.MetaData) -> ReviewTables:
     """The tables of ``metadata``; the first call adds them."""
     if "review_round" in metadata.tables:
-        names = ("confused_change", "review_queue", "review_round", "review_item", "review_request")
+        names = (
+            "confused_change",
+            "review_queue",
+            "review_round",
+            "review_item",
+            "review_verdict",
+            "review_request",
+        )
         return ReviewTables(*(metadata.tables[name] for name in names))
-    return ReviewTables(
-        _confused_change(metadata), _queue(metadata), _round(metadata), _item(metadata), _handled(metadata)
-    )
+    made = (_confused_change, _queue, _round, _item, _verdict, _handled)
+    return ReviewTables(*(table(metadata) for table in made))
 
 
 def _confused_change(metadata: sa.MetaData) -> sa.Table:
@@ -88,6 +95,16 @@ def _item(metadata: sa.MetaData) -> sa.Table:
         sa.Column("verdict_by", sa.Text),
         sa.Column("verdict_reason", sa.Text),
         sa.Column("checked_at", sa.DateTime(timezone=True)),
+    )
+
+
+def _verdict(metadata: sa.MetaData) -> sa.Table:
+    """When somebody last said something of an image's label, in a round or outside."""
+    return sa.Table(
+        "review_verdict",
+        metadata,
+        sa.Column("image_id", sa.Text, primary_key=True),
+        sa.Column("checked_at", sa.DateTime(timezone=True), nullable=False),
     )
 
 

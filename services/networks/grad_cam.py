@@ -57,14 +57,6 @@ def overlay(pixels: NDArray[np.uint8], heat: Heat) -> NDArray[np.uint8]:
     return painted
 
 
-def grad_cam_png(model: keras.Model, pixels: NDArray[np.uint8], class_index: int) -> bytes:
-    """The picture with the heat of the class over it, as PNG; raises as ``heat_of``."""
-    import tensorflow as tf  # noqa: PLC0415 - writes the file, as it reads those of inference
-
-    data: bytes = tf.io.encode_png(overlay(pixels, heat_of(model, pixels, class_index))).numpy()
-    return data
-
-
 def _map_layer(model: keras.Model) -> layers.Layer:
     """The last layer whose map has a useful size, or the last that has a map at all."""
     maps = [layer for layer in _flat(model) if len(layer.output.shape) == 4]

@@ -266,6 +266,21 @@ async def test_a_next_round_leaves_out_what_waits_and_what_a_person_has_settled(
     assert {row["image_id"] for row in third["images"]} == set(IDS) - {IDS[3], IDS[11], IDS[0], IDS[1]}
 
 
+async def test_a_verdict_outside_any_round_settles_an_image_until_it_is_scored_again(
+    house: ReviewHouse, client: httpx.AsyncClient
+) -> None:
+    hours = 24 * 365 * 10
+    await house.hear(checked(IDS[3], "relabel", -1), checked(IDS[7], "keep", hours))
+    await house.hear(checked(IDS[7], "unsure", -1, 2))  # an older one comes late
+    await house.hear(round_of("round-1", limit=2))
+    first = await get(client, "rounds/round-1/images")
+    assert [row["image_id"] for row in first["images"]] == [IDS[3], IDS[11]]
+    await house.score("002", scores(), IDS, LABELS, CLASSES, at=later(hours + 1))
+    await house.hear(round_of("round-2", model_version="002", limit=1))
+    second = await get(client, "rounds/round-2/images")
+    assert [row["image_id"] for row in second["images"]] == [IDS[7]]
+
+
 async def test_verdicts_may_come_twice_and_late_and_end_only_what_was_asked_before_them(
     house: ReviewHouse, client: httpx.AsyncClient
 ) -> None:

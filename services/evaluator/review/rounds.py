@@ -18,11 +18,11 @@ from services.evaluator.domain.queue.effect import WAITING, Effect
 from services.evaluator.review.queues import StoredQueue, aware, figures_of, first_scored_after
 from services.evaluator.review_tables import review_tables
 from services.evaluator.store import metadata
-from services.runtime.database import Unit
+from services.runtime.database import Unit, upsert
 
 Row = dict[str, Any]
 tables = review_tables(metadata)
-round_table, item_table = tables.round, tables.item
+round_table, item_table, verdict_table = tables.round, tables.item, tables.verdict
 
 MESSAGE_IMAGES = 1000
 """The most that one label.double-check carries (contracts.commands.ImageIds)."""
@@ -91,21 +91,26 @@ def settled(connection: sa.Connection, rows: Sequence[Row], scored_at: datetime)
     labels = {row["image_id"]: row["label"] for row in rows}
     ids, found = list(labels), set[ImageId]()
     for first in range(0, len(ids), CHUNK):
-        query = sa.select(item_table).where(item_table.c.image_id.in_(ids[first : first + CHUNK]))
+        part = ids[first : first + CHUNK]
+        since = (verdict_table.c.image_id.in_(part), verdict_table.c.checked_at > scored_at.astimezone(UTC))
+        found |= set(connection.execute(sa.select(verdict_table.c.image_id).where(*since)).scalars())
+        query = sa.select(item_table).where(item_table.c.image_id.in_(part))
         for item in connection.execute(query):
             kept = item.verdict == DoubleCheckVerdict.KEEP and item.label == labels[item.image_id]
-            if item.verdict is None or kept or aware(item.checked_at) > scored_at:
+            if item.verdict is None or kept:
                 found.add(item.image_id)
     return found
 
 
 def note_verdicts(unit: Unit, checked: Iterable[DoubleChecked]) -> int:
-    """Note what people said of images of rounds; how many items that ended.
+    """Note what people said of images; how many items of rounds that ended.
 
     A verdict ends what was asked before it and has none yet, so that it may come twice, and late.
     """
+    said = list(checked)
+    _note_newest(unit, said)
     ended = 0
-    for one in checked:
+    for one in said:
         at = one.checked_at.astimezone(UTC)
         statement = (
             sa.update(item_table)
@@ -118,6 +123,20 @@ def note_verdicts(unit: Unit, checked: Iterable[DoubleChecked]) -> int:
         )
         ended += unit.connection.execute(statement).rowcount
     return ended
+
+
+def _note_newest(unit: Unit, said: Sequence[DoubleChecked]) -> None:
+    newest: dict[ImageId, datetime] = {}
+    for one in said:
+        newest[one.image_id] = max(newest.get(one.image_id, one.checked_at), one.checked_at)
+    # One order of locks for all.
+    rows = [
+        {"image_id": image_id, "checked_at": newest[image_id].astimezone(UTC)} for image_id in sorted(newest)
+    ]
+    upsert(
+        unit.connection, verdict_table, rows,
+        where=lambda excluded: excluded.checked_at > verdict_table.c.checked_at,
+    )  # fmt: skip
 
 
 def listed(connection: sa.Connection, limit: int) -> list[Row]:

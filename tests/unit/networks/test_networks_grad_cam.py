@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import io
-
 import keras
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
 
 from services.networks.build import build
 from services.networks.errors import NetworkRefused
-from services.networks.grad_cam import grad_cam_png, heat_of, overlay
+from services.networks.grad_cam import heat_of, overlay
 
 pytestmark = pytest.mark.models
 
@@ -73,10 +70,8 @@ def test_a_network_whose_weights_are_held_still_is_explained_alike(model: keras.
         model.trainable = True
 
 
-def test_the_overlay_is_a_png_of_the_picture_with_the_heat_over_it(model: keras.Model) -> None:
+def test_the_overlay_leaves_the_picture_where_it_is_cold_and_reddens_it_where_it_is_hot() -> None:
     image = pictures(2, 4)[0][1]
-    shown = np.asarray(Image.open(io.BytesIO(grad_cam_png(model, image, PATCH))))
-    np.testing.assert_array_equal(shown, overlay(image, heat_of(model, image, PATCH)))
     cold = overlay(image, np.zeros((SIZE_PX, SIZE_PX), np.float32))
     np.testing.assert_array_equal(cold, image)
     hot = overlay(image, np.ones((SIZE_PX, SIZE_PX), np.float32))
