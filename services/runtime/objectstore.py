@@ -152,15 +152,10 @@ class ObjectStore:
     def get_file(self, ref: ObjectRef, path: Path) -> None:
         """Write the verified object to ``path``, which appears only when complete."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        digest, size = hashlib.sha256(), 0
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
             with os.fdopen(handle, "wb") as file:
-                for chunk in self.stream(ref.bucket, ref.key):
-                    digest.update(chunk)
-                    size += len(chunk)
-                    file.write(chunk)
-            _verify(ref, size, digest.hexdigest())
+                file.writelines(self._verified(ref))
             Path(temporary).replace(path)
         finally:
             Path(temporary).unlink(missing_ok=True)
@@ -171,15 +166,12 @@ class ObjectStore:
         Raises:
             ObjectMissing, ObjectDamaged: see ``get``.
         """
-        digest, size = hashlib.sha256(), 0
-        for chunk in self.stream(ref.bucket, ref.key):
-            digest.update(chunk)
-            size += len(chunk)
-        _verify(ref, size, digest.hexdigest())
+        for _ in self._verified(ref):
+            pass
 
     def read_range(self, bucket: str, key: str, offset: int, size: int) -> bytes:
         """``size`` bytes from ``offset``; the caller verifies them."""
-        return self._read(bucket, key, offset, size)
+        return b"".join(self._stream(bucket, key, offset, size))
 
     def stream(self, bucket: str, key: str, etag: str | None = None) -> Iterator[bytes]:
         """The bytes as they come, unverified; those of the version ``etag`` when it is given.
@@ -242,9 +234,7 @@ class ObjectStore:
 
     def list(self, bucket: str, prefix: str = "") -> Iterator[str]:
         """Keys under ``prefix``, in the server's order."""
-        for entry in self._client.list_objects(bucket, prefix=prefix, recursive=True):
-            if entry.object_name and not entry.is_dir:
-                yield entry.object_name
+        return (entry.key for entry in self.entries(bucket, prefix))
 
     def entries(self, bucket: str, prefix: str = "") -> Iterator[StoredObject]:
         """Objects under ``prefix`` without their metadata, in the server's order."""
@@ -274,8 +264,18 @@ class ObjectStore:
         if self._barrier is not None:
             self._barrier.sync()
 
-    def _read(self, bucket: str, key: str, offset: int = 0, size: int = 0) -> bytes:
-        return b"".join(self._stream(bucket, key, offset, size))
+    def _verified(self, ref: ObjectRef) -> Iterator[bytes]:
+        """The bytes as they come; raises behind the last, when they are not the referenced ones."""
+        digest, size = hashlib.sha256(), 0
+        for chunk in self.stream(ref.bucket, ref.key):
+            digest.update(chunk)
+            size += len(chunk)
+            yield chunk
+        if (size, digest.hexdigest()) != (ref.size, ref.sha256):
+            raise ObjectDamaged(
+                f"{ref.bucket}/{ref.key} holds {size} bytes of sha256 {digest.hexdigest()}, "
+                f"and the reference says {ref.size} of {ref.sha256}"
+            )
 
     def _stream(
         self, bucket: str, key: str, offset: int = 0, size: int = 0, etag: str | None = None
@@ -298,11 +298,3 @@ class ObjectStore:
             if error.code in MISSING:
                 raise ObjectMissing(f"{bucket}/{key} is not in the object store ({error.code})") from error
             raise
-
-
-def _verify(ref: ObjectRef, size: int, sha256: str) -> None:
-    if size != ref.size or sha256 != ref.sha256:
-        raise ObjectDamaged(
-            f"{ref.bucket}/{ref.key} holds {size} bytes of sha256 {sha256}, "
-            f"and the reference says {ref.size} of {ref.sha256}"
-        )

@@ -64,6 +64,8 @@ class Material:
     """Library settings of the stack, as `menagerie up --set` takes them."""
     options: Mapping[str, object] = field(default_factory=dict)
     """Fields of the train options that differ from the defaults."""
+    compared: bool = True
+    """Whether the second model's classes are trained from random weights too, for comparison."""
     remarks: tuple[str, ...] = ()
     """Sentences for the person who runs it."""
 

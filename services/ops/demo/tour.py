@@ -84,7 +84,7 @@ class Tour:
             # The rival is ordered at once: the trainer takes it while the model is being scored.
             rival = (
                 await self._chain.order_training(snapshot, "scratch", options, trial=True)
-                if number > 1
+                if number > 1 and self._material.compared
                 else None
             )
             run = await self._chain.trained(order)
