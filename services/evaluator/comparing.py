@@ -32,7 +32,7 @@ from services.evaluator.scoring.specs import Comparing, Scoring
 from services.evaluator.settings import EvaluatorSettings
 from services.runtime.child import ChildFailed, child_main
 from services.runtime.model_archive import ModelRefused
-from services.runtime.objectstore import ObjectStore
+from services.runtime.objectstore import ObjectDamaged, ObjectMissing, ObjectStore
 from services.runtime.shards import ManifestDamaged
 
 Tell = Callable[[dict[str, Any]], None]
@@ -68,17 +68,24 @@ def _answers(
 ) -> tuple[Scene, Answers]:
     scene, folder = scene_of(store, asked.model, asked.under), Path(asked.folder)
     precision = settings.scores_precision
-    wanted = scene.matrix_id(precision)
-    known = next((matrix.scores for matrix in asked.known if matrix.matrix == wanted), None)
-    if known is None:
-        path = score_images(
-            store, scene, folder, tell, precision=precision, keep_every_s=settings.scoring_keep_every_s
-        )
-    else:
-        path = folder / f"known-{SCORES_FILE}"
-        store.get_file(known, path)
+    path = known_matrix(store, asked, scene.matrix_id(precision)) or score_images(
+        store, scene, folder, tell, precision=precision, keep_every_s=settings.scoring_keep_every_s
+    )
     truth = np.array([truth_of(row) for row in scene.rows], np.int64)
     return scene, read_answers(np.load(path, mmap_mode="r"), truth)
+
+
+def known_matrix(store: ObjectStore, asked: Scoring, wanted: str) -> Path | None:
+    """The matrix, when it was scored before; what is lost from the store is scored again."""
+    for matrix in asked.known:
+        if matrix.matrix == wanted:
+            path = Path(asked.folder) / f"known-{SCORES_FILE}"
+            try:
+                store.get_file(matrix.scores, path)
+            except (ObjectMissing, ObjectDamaged):
+                continue
+            return path
+    return None
 
 
 def _named(scene: Scene, answers: Answers) -> list[Answer]:

@@ -17,7 +17,7 @@ from services.evaluator.explaining import kept
 from services.evaluator.explaining.kept import Kept
 from services.evaluator.explaining.questions import Refusal, Task
 from services.evaluator.settings import EvaluatorSettings
-from services.runtime.child import ChildDied, ChildFailed, run_child
+from services.runtime.child import ChildDied, run_child
 from services.runtime.objectstore import ObjectStore
 
 JOB = "services.evaluator.explain_job"
@@ -42,8 +42,8 @@ class Explainer:
 
     def __init__(self, store: ObjectStore, settings: EvaluatorSettings, log: Any) -> None:
         self._store, self._settings, self._log = store, settings, log
-        self._asked: dict[str, tuple[Task, asyncio.Event]] = {}
-        """By prefix, in the order of asking; the first is being worked on."""
+        self._asked: dict[str, tuple[Task, asyncio.Future[Refusal | None]]] = {}
+        """By prefix, in the order of asking; the first is being worked on. None: it is in the store."""
         self._refused: OrderedDict[str, Refusal] = OrderedDict()
         self._worker: asyncio.Task[None] | None = None
         self._came = asyncio.Event()
@@ -51,7 +51,7 @@ class Explainer:
     async def ask(self, task: Task, wait_s: float) -> Kept | Working | Refusal:
         """The explanation, begun if nobody asked for it before; waits for it at most ``wait_s``.
 
-        A refusal is told once: whoever asks again has it tried again.
+        A refusal is told to all who wait for it: whoever asks again has it tried again.
 
         Raises:
             Busy: WAITING_MOST questions wait already.
@@ -63,16 +63,18 @@ class Explainer:
         if prefix not in self._asked:  # also when another asked while the store was looked at
             if len(self._asked) >= WAITING_MOST:
                 raise Busy(f"{WAITING_MOST} explanations wait already")
-            self._asked[prefix] = task, asyncio.Event()
+            self._asked[prefix] = task, asyncio.get_running_loop().create_future()
             self._came.set()
         if self._worker is None or self._worker.done():
             self._worker = asyncio.create_task(self._work(), name="explaining")
         done = self._asked[prefix][1]
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(wait_s):
-                await done.wait()
-        if not done.is_set():
+        await asyncio.wait({done}, timeout=wait_s)
+        if not done.done():
             return Working(list(self._asked).index(prefix))
+        refusal = done.result()
+        if refusal is not None:
+            self._refused.pop(prefix, None)
+            return refusal
         return await self._settled(prefix) or Refusal(status=503, detail=f"it was lost: {AGAIN}")
 
     async def close(self) -> None:
@@ -93,7 +95,8 @@ class Explainer:
             child = _Child(self._settings.scoring_env())
             try:
                 while child.is_alive and await self._another():
-                    await self._next(child)
+                    if child.is_alive:  # it may have been killed while nobody asked
+                        await self._next(child)
             finally:
                 await child.end()
 
@@ -106,7 +109,7 @@ class Explainer:
             while len(self._refused) > REFUSALS_KEPT:
                 self._refused.popitem(last=False)
         del self._asked[prefix]
-        done.set()
+        done.set_result(refusal)
 
     async def _another(self) -> bool:
         self._came.clear()
@@ -128,8 +131,8 @@ class Explainer:
                 f"it took longer than {limit_s:g} s: ask for grad-cam, or raise MENAGERIE_EXPLAINING_LIMIT_S"
             )
             return Refusal(status=503, detail=detail)
-        except (ChildDied, ChildFailed, OSError) as error:
-            self._log.warning("explaining.died", error=str(error))
+        except Exception as error:  # noqa: BLE001 - kept, the question would fail before all behind it for ever
+            self._log.warning("explaining.died", error=f"{type(error).__name__}: {error}")
             await child.end()
             return Refusal(status=503, detail=f"the process that explains ended without an answer: {AGAIN}")
 

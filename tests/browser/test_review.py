@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 from collections.abc import Iterator
@@ -14,8 +15,10 @@ import httpx
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Error, Page, Request, Route, expect, sync_playwright
 
+from services.reporter.web.assets import Assets
+from services.reporter.web.rendering import Templates
 from tests.support.browser import Watched, launch, wait_for
 from tests.support.digit_library import digits
 from tests.support.page_house import PageHouse, page_house, pages
@@ -139,6 +142,62 @@ def test_a_verdict_that_is_not_kept_stays_on_the_screen(watched: Watched, house:
     page.keyboard.press("k")
     expect(page.locator(".last")).to_contain_text("The label stays.")
     expect(page.get_by_role("alert")).to_have_count(0)
+
+
+def test_a_key_that_follows_too_fast_does_not_take_back_another_verdict(
+    watched: Watched, house: PageHouse
+) -> None:
+    page = begin(watched, "/review?class=seven")
+    page.keyboard.press("u")
+    expect(page.locator(".last")).to_contain_text("nobody is sure")
+    first = page.locator(".last [name=image_id]").get_attribute("value")
+    sent: list[str] = []
+
+    def note(asked: Request) -> None:
+        sent.append(asked.url.removeprefix(watched.address))
+
+    page.on("request", note)
+    page.evaluate(
+        "for (const key of ['k', 'z', 's'])"
+        " document.body.dispatchEvent(new KeyboardEvent('keydown', {key, bubbles: true}));"
+    )
+    expect(page.locator(".last")).to_contain_text("The label stays.")
+    expect(page.locator("#progress")).to_contain_text("looked at")
+    assert page.locator(".last [name=image_id]").get_attribute("value") != first
+    page.remove_listener("request", note)
+    assert [path for path in sent if path.startswith("/review/")] == ["/review/verdict"]
+    assert well(watched), watched.faults
+
+
+def test_an_explanation_that_comes_late_does_not_replace_the_one_asked_for_since(watched: Watched) -> None:
+    page = begin(watched)
+    shown = page.locator("#explained")
+    working = Templates(Assets()).render(
+        "review/explanation.html", told={"state": "working", "ahead": 0}, fault="", image_id="a" * 64,
+        model="001", method="lime", name="LIME",
+    )  # fmt: skip
+    held: list[Route] = []
+
+    def answered(route: Route) -> None:
+        if "a" * 64 in route.request.url:  # by what the page was told first
+            held.append(route)
+            return
+        body = "<p>the heat</p>" if "grad-cam" in route.request.url else working
+        route.fulfill(status=200, content_type="text/html", body=body)
+
+    page.route("**/review/explanations/**", answered)
+    page.get_by_role("button", name="LIME").click()
+    expect(shown).to_contain_text("is being worked out")
+    wait_for(lambda: page.evaluate("1") == 1 and bool(held))
+    page.keyboard.press("g")
+    expect(shown).to_have_text("the heat")
+    for route in held:
+        with contextlib.suppress(Error):  # the page gave it up
+            route.fulfill(status=200, content_type="text/html", body="<p>too late</p>")
+    page.evaluate("new Promise(requestAnimationFrame)")
+    expect(shown).to_have_text("the heat")
+    page.unroute("**/review/explanations/**")
+    page.keyboard.press("g")  # off, or the next pages would ask for it
 
 
 def test_a_class_is_sent_as_a_round(watched: Watched, house: PageHouse) -> None:

@@ -128,6 +128,15 @@ def test_what_is_not_there_is_said_with_what_to_do(
     assert not list(tmp_path.glob("*.html"))
 
 
+def test_a_place_that_cannot_be_written_is_a_sentence(
+    desk: ReviewDesk, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    scored(desk, "001", "run-001")
+    (tmp_path / "file").touch()
+    main_ends(["report", "001", "--output", "file/page.html"], 1)
+    assert "cannot be written" in capsys.readouterr().err
+
+
 def test_another_ending_is_refused(desk: ReviewDesk, capsys: pytest.CaptureFixture[str]) -> None:
     main_ends(["report", "--output", "report.pdf"], 2)
     assert ".parquet" in capsys.readouterr().err

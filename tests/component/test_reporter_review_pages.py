@@ -11,10 +11,13 @@ import httpx
 import numpy as np
 import pytest
 
+from contracts.commands import MergeClasses
 from contracts.events import DoubleChecked
 from services.ingest.store.tables import double_check, label_change
 from services.ops import cli
 from services.ops.stack.record import Connection
+from tests.support.browser import serving
+from tests.support.label_desk import ask, hear
 from tests.support.page_house import PageHouse, page_house, pages, portrait
 from tests.support.reporter_house import TOKEN
 
@@ -103,7 +106,7 @@ def test_a_stranger_changes_nothing(stranger: httpx.Client, path: str) -> None:
     assert stranger.post(path, data={"said": "keep"}).status_code == 401
 
 
-@pytest.mark.parametrize("origin", ["http://evil.example", "null", ""])
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://[::1", ""])
 def test_a_form_from_elsewhere_changes_nothing(ada: httpx.Client, house: PageHouse, origin: str) -> None:
     form = doubt(ada, 2)
     answer = ada.post("/review/verdict", data=form | {"said": "remove"}, headers={"Origin": origin})
@@ -156,6 +159,11 @@ def test_the_token_stays_out_of_page_and_cookie(stranger: httpx.Client, ada: htt
     assert forged.status_code == 303
     wrong = ada.post("/sign-in", data={"name": "Eve", "token": TOKEN[:-1]})
     assert (wrong.status_code, "set-cookie" in wrong.headers) == (403, False)
+
+
+@pytest.mark.parametrize("path", ["/models/001/reports/%00{}", "/comparisons/%00{}/summary"])
+def test_what_can_be_no_request_id_is_looked_up_nowhere(stranger: httpx.Client, path: str) -> None:
+    assert stranger.get(path.format("run1")).status_code == 422
 
 
 @pytest.mark.parametrize(
@@ -238,6 +246,41 @@ def test_a_verdict_is_taken_back_unless_somebody_was_there_since(ada: httpx.Clie
         assert checks(house, form["image_id"])[-1] == (None, None)
 
 
+def test_a_label_is_kept_only_by_who_saw_it(ada: httpx.Client, house: PageHouse) -> None:
+    stale = doubt(ada, 10)
+    verdict(ada, doubt(ada, 10), "relabel", label="otter", reason="somebody else, meanwhile")
+    before = checks(house, stale["image_id"])
+    label = house.label_of(stale["image_id"])
+    answer = verdict(ada, stale | {"shown": "seal" if label != "seal" else "okapi"}, "keep")
+    assert (answer.status_code, f"its label was changed to “{label}”" in answer.text) == (409, True)
+    assert checks(house, stale["image_id"]) == before
+    assert verdict(ada, doubt(ada, 10), "keep").status_code == 200
+
+
+def test_a_class_of_several_labels_is_no_change_and_asks_for_one_of_them(
+    ada: httpx.Client, house: PageHouse
+) -> None:
+    changed = "Since the model was scored its label was changed"
+    for place, label in ((11, "calf"), (12, "manatee"), (13, "dugong")):
+        verdict(ada, doubt(ada, place), "relabel", label=label, new_label=label)
+    page = ada.get("/review/doubt", params={"at": 11}).text
+    assert changed in page
+    [own] = re.findall(r"Label</span> <bdi>(\w+)<", page)
+    for into, members in ((own, (own, "calf")), ("sirenia", ("manatee", "dugong"))):
+        asked = ask(MergeClasses, f"merge-{into}", into=into, members=members)
+        house.do(hear(house.library, asked))
+    page = ada.get("/review/doubt", params={"at": 11}).text
+    assert (changed in page, f"trained as <bdi>{own}</bdi>" in page) == (False, True)
+    answer = verdict(ada, doubt(ada, 2), "relabel", label="sirenia")
+    assert (answer.status_code, "is a class of several labels" in answer.text) == (422, True)
+    assert re.findall(r'data-label="(\w+)"(?! data-new)', answer.text) == ["dugong", "manatee"]
+
+
+def test_marks_of_direction_are_seen_but_not_sent_back(ada: httpx.Client) -> None:
+    asked = verdict(ada, doubt(ada, 2), "relabel", label="ot\u200fter").text
+    assert ('data-label="ot\u200fter"' in asked, "“ot\ufffdter”" in asked) == (True, True)
+
+
 def test_a_label_that_no_image_has_is_taken_only_on_purpose(ada: httpx.Client, house: PageHouse) -> None:
     form = doubt(ada, 9)
     asked = verdict(ada, form, "relabel", label="Ottter")
@@ -274,6 +317,8 @@ def test_the_queue_is_narrowed_and_an_end_is_told(ada: httpx.Client) -> None:
     assert '<option value="train" selected>' in page
     assert "No image is of that kind" in ada.get("/review/doubt", params={"class": HOSTILE}).text
     assert "Nothing is left" in ada.get("/review/doubt", params={"after": IMAGES}).text
+    assert fields(ada.get("/review", params={"at": "0"}).text)["place"] == "1"
+    assert ada.get("/review", params={"at": "9" * 5000}).status_code == 200
     missing = ada.get("/review", params={"model": "999"}, headers={"HX-Request": ""})
     assert (missing.status_code, "model 999 has no queue" in missing.text) == (404, True)
 
@@ -284,9 +329,13 @@ def test_a_round_is_sent_once_and_its_verdicts_come_back(ada: httpx.Client, hous
     form = {"model": "001", "class": "okapi", "nonce": nonce, "reason": HOSTILE}
     first, again = (ada.post("/review/rounds", data=form).text for _ in range(2))
     [round_id] = set(re.findall(r"Round <code>(\w+)", first + again))
-    assert "is being made" in ada.get("/review/rounds/list", params={"sent": round_id}).text
+    [follow] = set(re.findall(r'href="(/review/rounds[^"]*)"', first + again))
+    waiting = ada.get(follow).text
+    [poll] = re.findall(r'hx-get="(/review/rounds/list[^"]*)"', waiting)
+    assert "is being made" in waiting
     house.do(house.pass_on())
-    listed = ada.get("/review/rounds").text
+    listed = ada.get(poll).text
+    assert "is being made" not in listed
     assert (listed.count("<article"), "sent by <bdi>Ada</bdi>" in listed, "<script>" in listed) == (
         1,
         True,
@@ -344,6 +393,24 @@ def test_a_pair_that_cannot_be_is_told_and_changes_nothing(
     answer = ada.post("/confused-pairs", data={"nonce": "n2", "reason": "why", **form})
     assert (answer.status_code, words in answer.text) == (422, True)
     assert ada.get("/confused-pairs").text.count("<tr>") == before
+
+
+def test_what_the_library_kept_is_told_when_the_evaluator_is_away(house: PageHouse) -> None:
+    away = "http://127.0.0.1:1"
+    with (
+        serving(house.apps()["ingest"]) as library,
+        pages(house, service_urls={"ingest": library, "evaluator": away}) as address,
+        httpx.Client(base_url=address, headers={"Origin": address}, timeout=60) as client,
+    ):
+        client.post("/sign-in", data={"name": "Ada", "token": TOKEN})
+        client.headers["HX-Request"] = "true"
+        form = {"image_id": house.ids[0], "place": "1", "nonce": "away"}
+        kept = verdict(client, form, "unsure")
+        taken = client.post("/review/undo", data=form)
+    assert "Noted: nobody is sure; that is kept." in kept.text
+    assert "Taken back; that is kept." in taken.text
+    assert [answer.status_code for answer in (kept, taken)] == [503, 503]
+    assert checks(house, house.ids[0])[-2:] == [("unsure", "Ada"), (None, None)]
 
 
 def test_every_page_says_in_words_that_an_owner_is_away(house: PageHouse) -> None:

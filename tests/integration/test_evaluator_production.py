@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from contracts.commands import SetConfused
-from contracts.events import GateRule, ModelScored
+from contracts.events import GateRule, ModelRescored, ModelScored
 from services.evaluator import store
 from services.evaluator.review.acting import perform
 from services.evaluator.review.queues import newest_queue
@@ -118,6 +118,31 @@ async def test_the_model_in_production_is_the_one_that_was_exported_last_and_nev
         for version in ("001", "002", "003")
     }
     assert beside == {"001": "002", "002": "001", "003": "002"}
+
+
+async def test_scorings_by_other_classes_never_crowd_out_the_models_own(
+    room: Room, object_store: ObjectStore, name: str
+) -> None:
+    trained = library_of(object_store, name, COLOURS, learned=0, images=1).trained()
+    told: dict[str, Any] = {
+        "model_version": "001", "threshold": 95.0, "sets": [], "gate": {"verdict": "go", "rules": []},
+        "report": trained.model, "scores": trained.model,
+    }  # fmt: skip
+    merged = {"taxonomy_version": 3, "dataset_of": "001", "classes": [], "unknown_classes": []}
+    own = ModelScored.model_validate(told | {"request_id": "own", "scored_at": NOW})
+    await room.database.run(lambda unit: store.record_scoring(unit, own))
+    for hour in range(1, 4):
+        other = ModelRescored.model_validate(
+            told | merged | {"request_id": f"merged-{hour}", "scored_at": NOW + timedelta(hours=hour)}
+        )
+        await room.database.run(lambda unit, other=other: store.record_scoring(unit, other))  # type: ignore[misc]
+    for limit, expected in (
+        (1, ["own"]),
+        (2, ["merged-3", "own"]),
+        (9, ["merged-3", "merged-2", "merged-1", "own"]),
+    ):
+        rows = await room.database.read(lambda c, limit=limit: store.newest_scorings(c, "001", limit))  # type: ignore[misc]
+        assert [row["request_id"] for row in rows] == expected
 
 
 async def test_a_production_model_that_scored_other_images_shows_nothing_and_says_what_to_do(

@@ -1,6 +1,7 @@
 """An explaining child without a network: it keeps what it says at once, or misbehaves as the class asks.
 
-Classes: ``hang`` answers nothing, ``die`` ends at once, any other is explained.
+Classes: ``hang`` answers nothing, ``die`` ends at once, ``nonsense`` gets an answer that is none, any other
+is explained.
 """
 
 from __future__ import annotations
@@ -31,6 +32,9 @@ def work(_spec: dict[str, Any], tell: Callable[[dict[str, Any]], None]) -> dict[
             time.sleep(3600)
         if question.class_name == "die":
             os._exit(9)
+        if question.class_name == "nonsense":
+            tell({"refused": {}})
+            continue
         said = Explanation(
             image_id=question.image_id, model_version=question.model_version, method=question.method,
             class_name=question.class_name or "red", answer="red", p_class=0.5, p_answer=0.9, passes=number,

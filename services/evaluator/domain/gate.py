@@ -20,7 +20,8 @@ from services.evaluator.domain.rules import (
     read_rules,
     rules_for,
 )
-from services.evaluator.domain.threshold import ThresholdReport
+from services.evaluator.domain.sets import SIDES
+from services.evaluator.domain.threshold import ThresholdReport, least_images, most_images
 
 __all__ = [
     "Bound", "Limits", "Measure", "Paired", "Rule", "RulesRefused", "decide", "read_rules", "rules_for",
@@ -61,17 +62,26 @@ def _apply(
     if rule.measure == "images":
         return _require_images(rule, report)
     if report is None or not report.images:
-        sentence = f'There is no benchmark set "{rule.set_name}" with images, so there is nothing to measure.'
+        sentence = f"There is no {_set(rule)} with images, so there is nothing to measure."
         return GateRule(rule=rule.name, passed=None, sentence=sentence)
     count = _count(rule, report)
-    # Whole numbers times whole percentages: 8 of 10 against 80 % must not hang on a rounding.
-    absolute = rule.measure == "errors"
-    value, needed = (count, rule.limit) if absolute else (100 * count, rule.limit * report.images)
-    passed = value >= needed if rule.bound == "at least" else value <= needed
+    passed = _keeps(rule, count, report.images)
     sentence = _sentence(rule, report, count)
     if not passed and answers is not None:
         sentence += _worst(rule, answers, classes, report.threshold_percent)
     return GateRule(rule=rule.name, passed=passed, sentence=sentence)
+
+
+def _keeps(rule: Rule, count: int, images: int) -> bool:
+    if rule.measure == "errors":
+        return count >= rule.limit if rule.bound == "at least" else count <= rule.limit
+    if rule.bound == "at least":
+        return count >= least_images(rule.limit, images)
+    return count <= most_images(rule.limit, images)
+
+
+def _set(rule: Rule) -> str:
+    return f'{"" if rule.set_name in SIDES else "benchmark "}set "{rule.set_name}"'
 
 
 def _count(rule: Rule, report: ThresholdReport) -> int:
@@ -85,26 +95,38 @@ def _require_images(rule: Rule, report: ThresholdReport | None) -> GateRule:
     if images >= rule.limit:
         sentence = f"The {rule.set_name} set has {images} images that the model has never seen."
         return GateRule(rule=rule.name, passed=True, sentence=sentence)
-    what = f"has {images} images and needs {rule.limit:g}" if images else "is empty"
+    what = f"has {images} images and needs {rule.limit:.12g}" if images else "is empty"
     little = "too little" if images else "nothing"
+    remedy = (
+        "Collect more images than a class may train on, or give the test set a share of the split."
+        if rule.set_name in SIDES
+        else f'Put images into it by `menagerie benchmark add "{rule.set_name}" IMAGE...`, then train again.'
+    )
     sentence = (
         f"The {rule.set_name} set {what}, so {little} shows how the model does on images it has never seen. "
-        "Collect more images than a class may train on, or give the test set a share of the split."
+        f"{remedy}"
     )
     return GateRule(rule=rule.name, passed=False, sentence=sentence)
 
 
 def _sentence(rule: Rule, report: ThresholdReport, count: int) -> str:
-    share = f"{count} of {report.images} images ({100 * count / report.images:.1f} %)"
-    level = f"{report.threshold_percent:g}"
+    share = f"{count} of {report.images} images ({_percent(count, report.images, rule.limit)} %)"
+    level = f"{report.threshold_percent:.12g}"
     what = {
         "true positives": f"were named correctly with a confidence of {level} or more",
         "false positives": f"got a wrong name with a confidence of {level} or more",
         "errors": "got a wrong name",
     }[rule.measure]
-    limit = f"{rule.limit:g}" if rule.measure == "errors" else f"{rule.limit:g} %"
+    limit = f"{rule.limit:.12g}" if rule.measure == "errors" else f"{rule.limit:.12g} %"
     allowed = f"at least {limit} are needed" if rule.bound == "at least" else f"at most {limit} are allowed"
-    return f'Of the benchmark set "{rule.set_name}", {share} {what}; {allowed}.'
+    return f"Of the {_set(rule)}, {share} {what}; {allowed}."
+
+
+def _percent(count: int, of: int, limit: float) -> str:
+    """Rounded, but not to the limit that it misses: 1,999 of 2,500 are 79.96 % where 80 % are needed."""
+    percent = 100 * count / of
+    digits = next((d for d in range(1, 6) if percent == limit or float(f"{percent:.{d}f}") != limit), 6)
+    return f"{percent:.{digits}f}"
 
 
 def _worst(rule: Rule, answers: Answers, classes: Sequence[str], threshold_percent: float) -> str:
@@ -156,7 +178,7 @@ def _compare(
         f'On the {images} images of the set "{rule.set_name}" that both have scored, wrong and unsure '
         f"answers cost this model {both.ours.mean():.3f} an image and model {both.production} in production "
         f"{both.theirs.mean():.3f} (weighted log loss, less is better). The difference of {gap.mean:+.3f} "
-        f"lies between {gap.low:+.3f} and {gap.high:+.3f} with {rule.limit:g} % confidence, so this model "
+        f"lies between {gap.low:+.3f} and {gap.high:+.3f} with {rule.limit:.12g} % confidence, so this model "
         f"is {_judged(gap.low, gap.high)}."
     )
     worst = () if passed else lost_most(both, classes, LABELS_NAMED)

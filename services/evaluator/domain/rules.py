@@ -12,10 +12,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from contracts.values import Side
-from services.evaluator.domain.sets import DIFFICULT, LEAST_COMMON, MOST_COMMON, OUT_OF_SCOPE
+from services.evaluator.domain.sets import (
+    DIFFICULT,
+    LEAST_COMMON,
+    MOST_COMMON,
+    OUT_OF_SCOPE,
+    benchmark_name,
+)
 
 Measure = Literal["images", "errors", "true positives", "false positives", "weighted log loss"]
 Bound = Literal["at least", "at most", "not worse than production"]
@@ -25,6 +31,9 @@ COUNTED = ("images", "errors")
 LOSS: Measure = "weighted log loss"
 NOT_WORSE: Bound = "not worse than production"
 CONFIDENCE_PERCENT = 95.0
+SENSIBLE: dict[str, Bound] = {
+    "images": "at least", "errors": "at most", "true positives": "at least", "false positives": "at most",
+}  # fmt: skip
 
 
 class RulesRefused(ValueError):
@@ -80,7 +89,7 @@ class _Written(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,79}$")]
-    set: Annotated[str, Field(min_length=1, max_length=100)]
+    set: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
     measure: Measure
     at_least: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     at_most: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
@@ -96,7 +105,7 @@ class _Written(BaseModel):
             raise RulesRefused(f'"{LOSS}" goes with not_worse_than = "production", and nothing else does')
         if self.not_worse_than is not None:
             level = self.confidence_percent or CONFIDENCE_PERCENT
-            return Rule(self.name, self.set, self.measure, NOT_WORSE, level)
+            return Rule(self.name, benchmark_name(self.set), self.measure, NOT_WORSE, level)
         if self.confidence_percent is not None:
             raise RulesRefused("confidence_percent goes with not_worse_than only")
         bound: Bound = "at most" if self.at_least is None else "at least"
@@ -106,9 +115,12 @@ class _Written(BaseModel):
             raise RulesRefused(f"{self.measure} are counted: {limit:g} must be a whole number of images")
         if self.measure not in COUNTED and limit > 100:
             raise RulesRefused(f"{limit:g} must be a percentage of the set's images, 0 to 100")
-        if self.measure == "images" and bound == "at most":
-            raise RulesRefused("images are asked for by at_least")
-        return Rule(self.name, self.set, self.measure, bound, limit)
+        if bound != SENSIBLE[self.measure]:
+            asked = SENSIBLE[self.measure].replace(" ", "_")
+            raise RulesRefused(
+                f"{self.measure} are asked for by {asked}; the other would ask for a worse model"
+            )
+        return Rule(self.name, benchmark_name(self.set), self.measure, bound, limit)
 
 
 def read_rules(text: str, file_name: str) -> tuple[Rule, ...]:

@@ -12,7 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from services.evaluator.domain.answers import Answers, Floats
-from services.evaluator.domain.threshold import ThresholdReport, report_threshold
+from services.evaluator.domain.threshold import (
+    ThresholdReport,
+    least_images,
+    most_images,
+    report_threshold,
+)
 
 TABLE_PERCENT = (50.0, 60.0, 70.0, 80.0, 85.0, 90.0, 92.5, 95.0, 96.0, 97.0, 98.0, 99.0, 99.5, 99.9)
 """Thresholds that the table of a sweep has; the chosen value is found among all."""
@@ -69,19 +74,14 @@ def find_threshold(sets: Mapping[str, Answers], targets: Sequence[Target]) -> Sw
 def _above(answers: Answers, false_positives_max_percent: float) -> float | None:
     """The confidence of the first wrong answer too many, most confident first."""
     wrong = np.sort(answers.confidence[~answers.correct])[::-1]
-    # Whole images against whole percentages, as in the gate: 5 % of 20 must not hang on a rounding.
-    allowed = int(false_positives_max_percent * len(answers) / 100.0) + 1
-    while 100 * allowed > false_positives_max_percent * len(answers):
-        allowed -= 1
+    allowed = most_images(false_positives_max_percent, len(answers))
     return float(wrong[allowed]) if allowed < len(wrong) else None
 
 
 def _highest(answers: Answers, true_positives_min_percent: float) -> float | None:
     """The confidence of the last right answer that is needed, most confident first."""
     right = np.sort(answers.confidence[answers.correct])[::-1]
-    needed = max(0, int(true_positives_min_percent * len(answers) / 100.0) - 1)
-    while 100 * needed < true_positives_min_percent * len(answers):
-        needed += 1
+    needed = least_images(true_positives_min_percent, len(answers))
     if not needed:
         return HIGHEST_PERCENT
     return float(right[needed - 1]) if needed <= len(right) else None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +67,23 @@ class ClassThreshold:
     def true_positives_interval(self) -> Interval | None:
         """Wilson's interval of the share of true positives above."""
         return wilson(self.true_positives_above, self.images)
+
+
+def least_images(percent: float, of: int) -> int:
+    """The fewest of so many images that are ``percent`` of them or more, for the number as it is written.
+
+    In floating point 161 of 500 would fall short of 32.2 %.
+    """
+    return math.ceil(_exact(percent) * of)
+
+
+def most_images(percent: float, of: int) -> int:
+    """The most of so many images that are ``percent`` of them or fewer, as ``least_images``."""
+    return math.floor(_exact(percent) * of)
+
+
+def _exact(percent: float) -> Fraction:
+    return Fraction(str(float(percent))) / 100
 
 
 def report_threshold(answers: Answers, threshold_percent: float) -> ThresholdReport:

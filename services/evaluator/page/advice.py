@@ -7,6 +7,7 @@ from typing import Any
 
 from services.evaluator.domain.rules import NOT_WORSE, Rule
 from services.evaluator.domain.sets import OUT_OF_SCOPE
+from services.evaluator.page.formats import plain
 
 Document = dict[str, Any]
 
@@ -66,11 +67,12 @@ def _threshold(document: Document) -> str:
     meeting: Mapping[str, Any] = document["threshold_for_targets"]
     if meeting["value"] is None:
         return "No confidence threshold meets all targets: it takes a better model."
-    if meeting["value"] == document["threshold_percent"]:
+    used = document["threshold_percent"]
+    if meeting["value"] == used:
         return ""
     return (
-        f"A confidence threshold of {meeting['value']:g} instead of {document['threshold_percent']:g} would "
-        "meet the targets on right and wrong names of all sets that have images."
+        f"A confidence threshold of {plain(meeting['value'])} instead of {plain(used)} would meet the "
+        "targets on right and wrong names of all sets that have images."
     )
 
 

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from services.evaluator.page.formats import plain
+
 WIDTH, HEIGHT = 440, 250
 LEFT, RIGHT, TOP, BOTTOM = 46, 12, 14, 40
 DOTS_PX = (2.5, 7.0)
@@ -121,13 +123,13 @@ def sweep_chart(
 
     limits = ((at_least, "at least", "least"), (at_most, "at most", "most"))
     across = tuple(
-        Mark(_up(share), f"{words} {share * 100:g} %", kind)
+        Mark(_up(share), f"{words} {plain(share * 100)} %", kind)
         for share, words, kind in limits
         if share is not None
     )
-    marks = [(threshold, f"in use: {threshold:g}", "used")]
+    marks = [(threshold, f"in use: {plain(threshold)}", "used")]
     if meeting is not None and meeting != threshold:
-        marks.append((meeting, f"meets the targets: {meeting:g}", "meeting"))
+        marks.append((meeting, f"meets the targets: {plain(meeting)}", "meeting"))
     upright = tuple(
         Mark(_px(LEFT + room * _place(steps, value)), text, kind)
         for value, text, kind in marks

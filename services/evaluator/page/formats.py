@@ -11,6 +11,7 @@ NONE = "\N{EN DASH}"
 NARROW = "\N{NARROW NO-BREAK SPACE}"
 MINUS = "\N{MINUS SIGN}"
 REPLACED = "\N{REPLACEMENT CHARACTER}"
+MOST_DIGITS = 12
 UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 
 
@@ -68,8 +69,24 @@ def change(value: float | None, as_share: bool) -> str:
 
 
 def plain(value: float) -> str:
-    """``95`` or ``99.5``: a setting, as it was set."""
-    return f"{value:g}"
+    """``95`` or ``99.99995``: a setting, as it was set; six digits would make the latter 100."""
+    return f"{value:.12g}"
+
+
+def bounds(above: float | None, highest: float) -> str:
+    """``over 92.0 and up to 93.4`` of two confidences 0..100, with as many digits as tell them apart."""
+    if above is None:
+        return f"up to {confidence(highest)}"
+    return "over {} and up to {}".format(*apart(above, highest))
+
+
+def apart(one: float, other: float) -> tuple[str, str]:
+    """Two confidences 0..100, with as many digits as tell them apart."""
+    for digits in range(1, MOST_DIGITS):
+        first, second = (percent(value / 100, digits).removesuffix(f"{NARROW}%") for value in (one, other))
+        if first != second:
+            return first, second
+    return confidence(one), confidence(other)
 
 
 def commands(text: str) -> Markup:

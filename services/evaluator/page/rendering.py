@@ -74,5 +74,10 @@ def _templates() -> jinja2.Environment:
         "change": formats.change, "plain": formats.plain, "commands": formats.commands,
         "counted": formats.counted, "index": formats.index,
     }  # fmt: skip
-    made.globals |= {"plural": formats.plural, "learned": is_learned}
+    made.globals |= {
+        "plural": formats.plural,
+        "learned": is_learned,
+        "bounds": formats.bounds,
+        "apart": formats.apart,
+    }
     return made

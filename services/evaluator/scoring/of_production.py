@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from contracts.values import ObjectRef
 from services.evaluator.domain.answers import NO_CLASS, Answers, Floats, Ints, read_answers
@@ -22,10 +23,11 @@ from services.evaluator.domain.threshold import report_threshold
 from services.evaluator.scoring.learned import units_learned
 from services.evaluator.scoring.scenes import Scene
 from services.evaluator.scoring.specs import Evaluating, Stored
-from services.runtime.objectstore import ObjectStore
+from services.runtime.objectstore import ObjectDamaged, ObjectMissing, ObjectStore
 from services.runtime.shards import Row
 
 PRODUCTION_FILE = "production.npy"
+LOST = (ObjectMissing, ObjectDamaged)
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,9 @@ class OfProduction:
 
 
 def of_production(store: ObjectStore, asked: Evaluating, scene: Scene) -> OfProduction | None:
-    """By the stored scoring that has most of the scene's images; None without a model in production.
+    """By the stored scoring that says most of the scene's images; None without a model in production.
+
+    One that was lost from the store is passed over: it must not keep new models from being measured.
 
     Raises:
         ManifestDamaged, ScoresRefused: what is in the store cannot be read.
@@ -88,32 +92,50 @@ def of_production(store: ObjectStore, asked: Evaluating, scene: Scene) -> OfProd
     if asked.production is None:
         return None
     version = asked.production.model_version
-    found = max(
-        (one for stored in asked.production.scorings if (one := _look(store, stored, scene)) is not None),
-        key=lambda one: one.shared,  # of equal ones the first, which is the newest
-        default=None,
-    )
-    if found is None or not found.shared:
-        nothing = read_answers(np.empty((0, 1)), np.empty(0, np.int64))
-        return OfProduction(version, None, np.empty(0, np.int64), nothing, np.empty(0))
-    learned = units_learned(store, dict.fromkeys((*asked.ancestors, *asked.production.ancestors)))
+    looked = [
+        found
+        for stored in asked.production.scorings
+        if (found := _look(store, stored, scene)) is not None and found.shared
+    ]
+    learned: frozenset[str] = frozenset()
+    if looked:
+        learned = units_learned(store, dict.fromkeys((*asked.ancestors, *asked.production.ancestors)))
     unseen = np.array([not learned_by(row, learned, frozenset()) for row in scene.rows], np.bool_)
-    answers, losses = _answers(store, asked, scene, found)
-    rows = np.flatnonzero((found.places >= 0) & unseen[found.places])
-    return OfProduction(
-        version, found.stored.request_id, found.places[rows], answers.select(rows), losses[rows]
-    )
+    # Of equal ones the first, which is the newest.
+    for found in sorted(looked, key=lambda one: -_worth(one, scene, unseen)):
+        try:
+            answers, losses = _answers(store, asked, scene, found)
+        except LOST:
+            continue
+        rows = np.flatnonzero((found.places >= 0) & unseen[found.places])
+        return OfProduction(
+            version, found.stored.request_id, found.places[rows], answers.select(rows), losses[rows]
+        )
+    nothing = read_answers(np.empty((0, 1)), np.empty(0, np.int64))
+    return OfProduction(version, None, np.empty(0, np.int64), nothing, np.empty(0))
 
 
 def _look(store: ObjectStore, stored: Stored, scene: Scene) -> Found | None:
-    """None of a scoring whose report is of before reports named their results."""
-    report = json.loads(store.get(stored.report))
-    if "results" not in report or "classes" not in report:
+    """None of a scoring that is lost, or whose report is of before reports named their results."""
+    try:
+        report = json.loads(store.get(stored.report))
+        if "results" not in report or "classes" not in report:
+            return None
+        results = store.get(ObjectRef.model_validate(report["results"]))
+    except LOST:
         return None
-    results = store.get(ObjectRef.model_validate(report["results"]))
     ids = pq.read_table(pa.BufferReader(results), columns=["image_id"]).column(0).to_pylist()
     place = {row["image_id"]: position for position, row in enumerate(scene.rows)}
     return Found(stored, report["classes"], np.array([place.get(one, -1) for one in ids], np.int64))
+
+
+def _worth(found: Found, scene: Scene, unseen: NDArray[np.bool_]) -> int:
+    """Images that can be compared: a scoring by other classes has no score of the class that one shows."""
+    known, columns = set(found.classes), scene.fold.columns
+    shown = [truth_of(row) for row in scene.rows]
+    named = np.array([at == NO_CLASS or columns[at] in known for at in shown], np.bool_)
+    there = found.places[found.places >= 0]
+    return int((unseen[there] & named[there]).sum())
 
 
 def _answers(store: ObjectStore, asked: Evaluating, scene: Scene, found: Found) -> tuple[Answers, Floats]:

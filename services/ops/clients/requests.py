@@ -73,7 +73,9 @@ def request_comparison(model_a: str, model_b: str, by: str, **fields: Any) -> Re
 
 def request_export(model_version: str, by: str, reason: str) -> RequestExport:
     """Export a model whatever its gate says."""
-    return _made(RequestExport, request_id=new_id(), model_version=model_version, by=by, reason=reason)
+    return _made(
+        RequestExport, request_id=new_id(), model_version=model_version, by=by, reason=reason.strip()
+    )
 
 
 def request_compression(model_version: str, by: str, options: dict[str, Any]) -> RequestCompression:

@@ -9,6 +9,7 @@ import typer
 
 from services.ops.clients.output import Output, facts, share, table
 from services.ops.commands.options import AsJson, DataDir
+from services.ops.commands.saving import save
 from services.ops.commands.session import open_evaluator, open_ingest, run
 
 PATH = "/api/v1/explanations"
@@ -53,7 +54,7 @@ def explain(
     file = output_file or Path(
         f"explanation-{told['image_id'][:SHORT_ID]}-{told['model_version']}-{method}.png"
     )
-    _write(file, png)
+    save(file, png)
     shown = {"picture": str(file), **{f"{number}": line for number, line in enumerate(told["sentences"], 1)}}
     title = (
         f"Why model {told['model_version']} sees {told['class_name']} in image {told['image_id'][:SHORT_ID]}"
@@ -80,15 +81,6 @@ async def _explained(
     if not png.startswith(PNG):
         raise OpsError("the picture of the explanation was lost and is made again: ask once more")
     return told, png
-
-
-def _write(file: Path, content: bytes) -> None:
-    from services.ops.clients.errors import OpsError
-
-    try:
-        file.write_bytes(content)
-    except OSError as error:
-        raise OpsError(f"{file} cannot be written ({error.strerror}): choose another place") from error
 
 
 def _regions(told: Row) -> list[Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from services.ops.clients.output import Output, facts, moment, plain, table
-from services.ops.commands import filters
+from services.ops.commands import filters, saving
 from services.ops.commands.options import AsJson, DataDir
 from services.ops.commands.session import open_ingest, run
 
@@ -111,7 +111,8 @@ def image(
         )
     found, content = run(_image(data_dir, named_images([image_id]), None if save is None else rendition))
     if save is not None:
-        data = {"image_id": found["image_id"], "file": str(save), "bytes": _write(save, content)}
+        saving.save(save, content)
+        data = {"image_id": found["image_id"], "file": str(save), "bytes": len(content)}
         Output(as_json).end(data, facts(f"The {rendition} picture", data))
         return
     Output(as_json).end(found, *image_tables(found))
@@ -127,15 +128,6 @@ async def _image(
         if rendition is None:
             return await library.get(f"{PATH}/{image_id}"), b""
         return {"image_id": image_id}, await library.content(f"{PATH}/{image_id}/{rendition}")
-
-
-def _write(file: Path, content: bytes) -> int:
-    from services.ops.clients.errors import OpsError
-
-    try:
-        return file.write_bytes(content)
-    except OSError as error:
-        raise OpsError(f"{file} cannot be written ({error.strerror}): choose another place") from error
 
 
 def image_tables(found: dict[str, Any]) -> list[Group]:

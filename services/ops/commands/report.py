@@ -12,6 +12,7 @@ import typer
 from services.ops.clients.output import Output, facts, moment, table
 from services.ops.commands.models import Version
 from services.ops.commands.options import AsJson, DataDir
+from services.ops.commands.saving import save
 from services.ops.commands.session import open_evaluator, run
 
 if TYPE_CHECKING:
@@ -46,8 +47,7 @@ def report(
     kind = "page" if output is None else kind_of(output)
     about, data = run(_fetch(data_dir, version or "newest", kind, scoring))
     path = output or Path(f"model-{about['model_version']}.html")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
+    save(path, data, make_folder=True)
     Output(as_json).end(about | {"file": str(path)}, *report_tables(about, path))
     if show:
         import webbrowser

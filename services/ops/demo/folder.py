@@ -55,7 +55,7 @@ def folder_material(folder: Path) -> Material:
     remarks.append(remark)
     exhibits = [_exhibit(file, file.file_name not in kept_back, late) for file in files]
     exhibits.sort(key=lambda one: one.round)
-    return Material(str(folder), tuple(exhibits), SETTINGS, OPTIONS, tuple(remarks))
+    return Material(str(folder), tuple(exhibits), SETTINGS, OPTIONS, remarks=tuple(remarks))
 
 
 def _exhibit(file: PlannedFile, labelled: bool, late: Sequence[str]) -> Exhibit:

@@ -20,7 +20,8 @@ from services.runtime.objectstore import ObjectDamaged, ObjectMissing, ObjectSto
 
 COMPARISONS_SHOWN = 30
 Version = Annotated[str, Path(pattern=r"^[0-9]{3,9}$")]
-RequestId = Annotated[str, Path(min_length=1, max_length=200)]
+RequestId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{4,64}$")]
+"""As contracts/commands.py has it; anything else may be what a database cannot even look up."""
 
 
 def model_routes(database: Database, store: ObjectStore, templates: Templates) -> APIRouter:

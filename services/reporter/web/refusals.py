@@ -5,15 +5,20 @@ from __future__ import annotations
 from urllib.parse import quote
 
 from fastapi import FastAPI, Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from services.reporter.web.owners import Fault
 from services.reporter.web.rendering import Templates
+from services.reporter.web.security import HEADERS
 from services.reporter.web.sessions import NotSignedIn, WrongSite, signed_in
 from services.runtime.web.refusals import Refused
 
 SAID = {"HX-Retarget": "#said", "HX-Reswap": "innerHTML"}
 """A fragment that is a sentence goes where sentences stand, in place of nothing else."""
+UNFORESEEN = (
+    "That failed in a way nobody foresaw. Try again in a moment: it counts once, however often. If it stays "
+    "so, whoever runs the system looks at the reporter's log."
+)
 
 
 def said(templates: Templates, sentence: str, status: int, **context: object) -> Response:
@@ -23,7 +28,7 @@ def said(templates: Templates, sentence: str, status: int, **context: object) ->
 
 
 def answer_faults(app: FastAPI, templates: Templates) -> None:
-    """Answer Fault, Refused, NotSignedIn and WrongSite."""
+    """Answer Fault, Refused, NotSignedIn, WrongSite and the unforeseen."""
 
     def told(request: Request, status: int, sentence: str, sign_in: bool = False) -> Response:
         if _is_fragment(request):
@@ -52,6 +57,18 @@ def answer_faults(app: FastAPI, templates: Templates) -> None:
     @app.exception_handler(WrongSite)
     async def foreign(request: Request, _error: WrongSite) -> Response:
         return told(request, 403, "This was not sent from a page of this system, so nothing was changed.")
+
+    @app.exception_handler(Exception)
+    async def unforeseen(request: Request, _error: Exception) -> Response:
+        # The server logs the cause. No middleware is left around this, so the headers are set here.
+        if request.url.path.startswith("/api/"):
+            return JSONResponse({"detail": UNFORESEEN}, 500, HEADERS)
+        answer = said(templates, UNFORESEEN, 500)
+        if not _is_fragment(request):
+            page = templates.render("fault.html", here="", person=None, sentence=UNFORESEEN)
+            answer = HTMLResponse(page, 500)
+        answer.headers.update(HEADERS)
+        return answer
 
 
 def _is_fragment(request: Request) -> bool:

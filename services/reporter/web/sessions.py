@@ -108,6 +108,10 @@ def from_here(request: Request) -> None:
         WrongSite: a browser says that it comes from elsewhere, or says nothing, which none does today.
     """
     origin = request.headers.get("origin", "")
-    # The host alone: behind a proxy that ends TLS the scheme differs.
-    if urlsplit(origin).netloc != request.headers.get("host", "") or not origin:
+    try:
+        # The host alone: behind a proxy that ends TLS the scheme differs.
+        sender = urlsplit(origin).netloc
+    except ValueError as error:
+        raise WrongSite from error
+    if not sender or sender != request.headers.get("host", ""):
         raise WrongSite

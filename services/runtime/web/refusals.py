@@ -29,6 +29,7 @@ async def _refuse(_request: Request, refused: Exception) -> Response:
     return JSONResponse({"detail": str(refused)}, status, getattr(refused, "headers", None))
 
 
-async def _fail(_request: Request, _error: Exception) -> Response:
+async def _fail(request: Request, _error: Exception) -> Response:
     # The cause is logged, and may name what nobody outside needs to know.
-    return JSONResponse({"detail": "it could not be kept; send the same request again"}, 503)
+    failed = "it cannot be read now" if request.method in {"GET", "HEAD"} else "it could not be kept"
+    return JSONResponse({"detail": f"{failed}; send the same request again"}, 503)

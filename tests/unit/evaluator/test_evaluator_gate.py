@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from contracts.events import Gate
 from contracts.values import GateVerdict
 from services.evaluator.domain.answers import NO_CLASS, read_answers
-from services.evaluator.domain.gate import Limits, decide, rules_for
+from services.evaluator.domain.gate import Limits, Rule, decide, rules_for
 from services.evaluator.domain.threshold import ThresholdReport, report_threshold
 
 
@@ -144,3 +144,44 @@ def test_the_verdict_is_no_go_exactly_when_a_rule_failed(images: int, data: st.D
     decision = gate(difficult=report(images, true_above, false_above, errors=false_above))
     failed = any(told.passed is False for told in decision.rules)
     assert (decision.verdict is GateVerdict.NO_GO) is failed
+
+
+@given(st.integers(0, 1000), st.integers(1, 2000), st.data())
+def test_a_limit_is_the_number_as_it_is_written(tenths: int, images: int, data: st.DataObject) -> None:
+    limit, count = tenths / 10, data.draw(st.integers(0, images))
+    told = decide(
+        {"night": report(images, true_above=count, false_above=images - count)},
+        [
+            Rule("right", "night", "true positives", "at least", limit),
+            Rule("wrong", "night", "false positives", "at most", limit),
+        ],
+    )
+    assert outcome(told, "right") is (1000 * count >= tenths * images)
+    assert outcome(told, "wrong") is (1000 * (images - count) <= tenths * images)
+
+
+@pytest.mark.parametrize("percent", [16.1, 32.2, 32.3, 32.7])
+def test_a_share_that_is_exactly_the_limit_keeps_it_whatever_floating_point_makes_of_it(
+    percent: float,
+) -> None:
+    right = round(percent * 10)
+    of_night = {"night": report(1000, true_above=right, false_above=right)}
+    for measure, bound in (("true positives", "at least"), ("false positives", "at most")):
+        (told,) = decide(of_night, [Rule("exact", "night", measure, bound, percent)]).rules  # type: ignore[arg-type]
+        assert told.passed, told.sentence
+
+
+def test_a_share_that_misses_the_limit_is_not_rounded_to_it() -> None:
+    decision = gate(difficult=report(2500, true_above=1999))
+    assert "1999 of 2500 images (79.96 %) were named correctly" in decision.rules[1].sentence
+
+
+def test_a_rule_of_the_users_own_names_its_set_and_how_to_fill_it() -> None:
+    rules = [
+        Rule("enough", "night", "images", "at least", 5),
+        Rule("right", "test", "true positives", "at least", 50),
+    ]
+    enough, right = decide({"night": report(3), "test": report(4, true_above=1)}, rules).rules
+    assert enough.sentence.startswith("The night set has 3 images and needs 5")
+    assert '`menagerie benchmark add "night" IMAGE...`' in enough.sentence
+    assert right.sentence.startswith('Of the set "test", 1 of 4 images')

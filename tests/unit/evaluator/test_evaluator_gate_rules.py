@@ -69,6 +69,9 @@ def test_the_domains_rules_can_be_written_as_a_file() -> None:
         (one(measure="true positives", at_most=101), "101 must be a percentage"),
         (one(measure="accuracy"), "measure: Input should be 'images', 'errors'"),
         (one(measure="images"), "images are asked for by at_least"),
+        (one(measure="true positives"), "true positives are asked for by at_least"),
+        (one(at_least=3, at_most=None), "errors are asked for by at_most"),
+        (one(set=" "), "set: String should have at least 1 character"),
         (one(measure="weighted log loss"), 'goes with not_worse_than = "production"'),
         (one(not_worse_than="production", at_most=None), 'goes with not_worse_than = "production"'),
         (one(confidence_percent=95.0), "confidence_percent goes with not_worse_than only"),
@@ -100,3 +103,10 @@ def test_a_name_that_is_used_twice_is_refused() -> None:
     twice = json.dumps({"rules": json.loads(one())["rules"] * 2})
     with pytest.raises(RulesRefused, match="two rules are called a-rule"):
         read_rules(twice, "gate.json")
+
+
+@pytest.mark.parametrize("written", ["Out of scope", "out_of_scope", " OUT-OF-SCOPE "])
+def test_a_set_of_the_gates_is_meant_however_it_is_spelled_as_in_the_library(written: str) -> None:
+    (rule,) = read_rules(one(set=written), "gate.json")
+    assert rule.set_name == "out-of-scope"
+    assert read_rules(one(set=" Night Walk "), "gate.json")[0].set_name == "Night Walk"

@@ -183,6 +183,45 @@ def test_spaces_of_all_kinds_stay_and_control_characters_do_not() -> None:
     assert visible("a\u200fb\ud800") == "a\ufffdb\ufffd"
 
 
+@pytest.mark.parametrize(
+    ("meeting", "told"),
+    [
+        (
+            {"above": 99.99994, "highest": 99.99998, "value": 99.99995},
+            "over 99.99994 and up to 99.99998 does",
+        ),
+        ({"above": None, "highest": 93.46, "value": 0.0}, "every one up to 93.5 does"),
+        ({"above": 92.0412, "highest": 93.4661, "value": 93.0}, "over 92.0 and up to 93.5 does"),
+        (
+            {"above": 99.99998, "highest": 99.99994, "value": None},
+            "must lie over 99.99998, and to let enough right ones through it must not lie over 99.99994",
+        ),
+        (
+            {"above": 100.0, "highest": 100.0, "value": None},
+            "must lie over 100.0, and to let enough right ones through it must not lie over 100.0",
+        ),
+    ],
+)
+def test_thresholds_of_a_very_sure_model_are_told_apart_and_not_rounded_to_100(
+    meeting: dict[str, float | None], told: str
+) -> None:
+    document = document_of(50, ["okapi", "otter"])
+    document["threshold_for_targets"] |= meeting
+    page = rendered(document)
+    assert told in page
+    assert meeting["value"] is None or f"<strong>{meeting['value']:.12g}</strong>" in page
+
+
+def test_what_is_asked_for_stands_as_it_was_set() -> None:
+    document = document_of(50, ["okapi", "otter"])
+    for figure, required in (("true_positives_above", 0.995), ("false_positives_above", 0.002)):
+        row = next(one for one in document["benchmarks"] if one["figure"] == figure)
+        row["required"] = required
+    page = rendered(document)
+    assert "at least 99.5\u202f%" in page
+    assert "at most 0.2\u202f%" in page
+
+
 def test_the_charts_lie_inside_their_frames() -> None:
     page = rendered(document_of(500, ["okapi", "otter", "zebra"], wrong=0.2))
     numbers = [float(one) for one in re.findall(r' (?:x|y|cx|cy|x1|x2|y1|y2)="([-0-9.]+)"', page)]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from services.evaluator.domain.answers import NO_CLASS
+from services.evaluator.domain.answers import NO_CLASS, read_answers
 from services.evaluator.domain.queue import confident
 from services.evaluator.domain.queue.confident import Confident, confident_learning, mix_ups
 from services.evaluator.domain.queue.examples import CANDIDATES, NONE, Wanted, nearest_examples
@@ -170,3 +170,20 @@ def test_vectors_choose_the_examples_when_there_are_some() -> None:
     vectors = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 0.1], [1.0, 0.0]])
     table = build_queue(scores, list("abcd"), ["test"] * 4, np.array([0, 0, 0, 1]), ("x", "y"), vectors)
     assert table.to_pylist()[0]["label_example"] == "c"
+
+
+def test_a_model_that_scores_all_classes_alike_calls_no_label_wrong_for_certain() -> None:
+    labels = np.array([0, 1, 2, NO_CLASS])
+    found = confident_learning(np.full((4, 3), 1 / 3, np.float32), labels)
+    assert not found.off_diagonal.any()
+    assert mix_ups(found) == ()
+    apart = confident_learning(np.array([[0.5, 0.5, 0.0], [0.4, 0.5, 0.1]]), np.array([0, 0]))
+    assert not apart.off_diagonal.any()  # nobody is labelled 1, so it has no threshold to reach
+
+
+def test_of_equal_scores_the_lower_class_is_the_answer_as_everywhere_else() -> None:
+    scores = np.array([[0.4, 0.4, 0.2], [0.4, 0.4, 0.2], [0.1, 0.1, 0.8], [0.9, 0.05, 0.05], [0.0, 1.0, 0.0]])
+    labels = np.array([0, 1, 2, 0, 1])
+    suspicion = rank(confident_learning(scores, labels)).suspicion
+    assert [Suspicion(value) for value in suspicion[:2]] == [Suspicion.LOW, Suspicion.WRONG]
+    assert ((suspicion == Suspicion.LOW) == read_answers(scores, labels).correct).all()

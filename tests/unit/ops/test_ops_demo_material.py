@@ -100,6 +100,8 @@ def test_own_pictures_are_split_so_that_more_classes_arrive_later(tmp_path: Path
     assert {one.truth for one in material.of_round(2)} == {"dog"}
     kept_back = Counter(one.truth for one in material.exhibits if not one.labelled)
     assert kept_back == {"ant": 12, "bee": 6, "cat": 1}
+    assert material.compared
+    assert "0 files came without a label" in " ".join(material.remarks)
 
 
 def test_a_stray_file_does_not_count_as_pictures_without_label(tmp_path: Path) -> None:

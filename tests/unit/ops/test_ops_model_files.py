@@ -11,6 +11,8 @@ from rich.console import Console
 
 from contracts.manifests import ExportedFile, ExportManifest
 from services.ops import cli
+from services.ops.clients.errors import OpsError
+from services.ops.clients.requests import request_export
 from services.ops.commands.compress import variant_tables
 from services.ops.stack.credentials import ensure_credentials
 from services.ops.stack.layout import Layout
@@ -108,3 +110,10 @@ def test_variants_are_shown_with_what_they_save_and_cost() -> None:
     assert "-1.2 %" in text
     assert "1.90 x" in text
     assert "models/007/variants/int8/abc.tflite" in text
+
+
+@pytest.mark.parametrize("reason", ["", " \n\t"])
+def test_a_gate_is_not_overruled_without_a_reason(reason: str) -> None:
+    with pytest.raises(OpsError, match=r"reason = '' cannot be used"):
+        request_export("007", "ann", reason)
+    assert request_export("007", "ann", " a fair \n").reason == "a fair"

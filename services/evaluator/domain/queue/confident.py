@@ -69,8 +69,11 @@ def confident_learning(scores: NDArray[np.floating], labels: Ints) -> Confident:
         other[:] = NO_CLASS
     for rows, chunk in _chunks(scores):
         chunk[chunk < thresholds - THRESHOLD_SLACK] = -1.0
-        best = chunk.argmax(axis=1)
-        confident[rows] = np.where(chunk[np.arange(len(chunk)), best] >= 0.0, best, NO_CLASS)
+        own, at, best = labels[rows], np.arange(len(chunk)), chunk.argmax(axis=1)
+        highest = chunk[at, best]
+        # Nothing speaks against a label that scores as high as any other class.
+        best = np.where((own != NO_CLASS) & (chunk[at, own] == highest), own, best)
+        confident[rows] = np.where(highest >= 0.0, best, NO_CLASS)
     return Confident(labels, thresholds, confident, other, p_label, p_other)
 
 

@@ -43,7 +43,11 @@ def rank(found: Confident) -> Ranking:
     Without a label there is nothing to check: such images are in no queue. Of equal images the earlier
     position comes first, so that the same scores give the same queue.
     """
-    suspicion = np.where(found.p_other > found.p_label, Suspicion.WRONG, Suspicion.LOW).astype(np.int8)
+    # Of equal scores the answer is the lower class.
+    wrong = (found.p_other > found.p_label) | (
+        (found.p_other == found.p_label) & (found.other != NO_CLASS) & (found.other < found.labels)
+    )
+    suspicion = np.where(wrong, Suspicion.WRONG, Suspicion.LOW).astype(np.int8)
     suspicion[found.off_diagonal] = Suspicion.MISLABELLED
     positions = np.flatnonzero(found.labels != NO_CLASS)
     order = np.lexsort((positions, found.margin[positions], suspicion[positions]))

@@ -30,8 +30,9 @@ class Recent:
 
     def applied(self, known: set[str]) -> set[str]:
         """The images that were looked at, ``known`` being what the read model says."""
-        done = {image_id for image_id, (_, said) in self._said.items() if said}
-        return (known - self._said.keys()) | done
+        now = time.monotonic()
+        fresh = {one: said for one, (at, said) in self._said.items() if now - at < RECENT_S}
+        return (known - fresh.keys()) | {one for one, said in fresh.items() if said}
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class Doubts:
         Raises:
             Fault: the evaluator cannot say.
         """
-        head = await self._head(wanted, after if at is None else at - 1)
+        head = await self._head(wanted, after if at is None else max(at - 1, 0))
         fixed = wanted.of_model(head["model_version"])
         looked = await self._looked(datetime.fromisoformat(head["since"]))
         counted = head["looked"] if wanted.round_id else len(await self._ranks(fixed, looked))

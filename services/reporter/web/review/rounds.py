@@ -13,14 +13,13 @@ from services.reporter.web.owners import Fault, Owners, Row
 from services.reporter.web.rendering import Templates
 from services.reporter.web.review.wanted import Wanted, place_of
 from services.reporter.web.sessions import from_here, person
-from services.runtime.database import Database
 
 SHOWN = 20
 WITH_EFFECT = 10
 """Each is a question of its own; older rounds are told by `menagerie review-queue round`."""
 
 
-def round_routes(_database: Database, owners: Owners, templates: Templates) -> APIRouter:
+def round_routes(owners: Owners, templates: Templates) -> APIRouter:
     """``/review/rounds``."""
     router = APIRouter(prefix="/review/rounds")
 
@@ -28,7 +27,7 @@ def round_routes(_database: Database, owners: Owners, templates: Templates) -> A
     async def page(request: Request) -> Response:
         by, fault, listed = person(request), "", ""
         try:
-            listed = templates.render("review/round-list.html", rounds=await _rounds(owners), sent="")
+            listed = await _list(owners, templates, request)
         except Fault as error:
             fault = str(error)
         shown = templates.render("review/rounds.html", here="/review", person=by, listed=listed, fault=fault)
@@ -37,10 +36,7 @@ def round_routes(_database: Database, owners: Owners, templates: Templates) -> A
     @router.get("/list")
     async def listed(request: Request) -> Response:
         person(request)
-        sent = request.query_params.get("sent", "")[:64]
-        return HTMLResponse(
-            templates.render("review/round-list.html", rounds=await _rounds(owners), sent=sent)
-        )
+        return HTMLResponse(await _list(owners, templates, request))
 
     @router.post("")
     async def send(request: Request) -> Response:
@@ -52,6 +48,12 @@ def round_routes(_database: Database, owners: Owners, templates: Templates) -> A
         )
 
     return router
+
+
+async def _list(owners: Owners, templates: Templates, request: Request) -> str:
+    """The newest rounds; one that was just ``sent`` is made when its message is heard. Raises Fault."""
+    sent = request.query_params.get("sent", "")[:64]
+    return templates.render("review/round-list.html", rounds=await _rounds(owners), sent=sent)
 
 
 async def _send(owners: Owners, form: Row, by: str) -> str:

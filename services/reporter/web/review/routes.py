@@ -55,7 +55,7 @@ def review_routes(database: Database, owners: Owners, templates: Templates) -> A
         from_here(request)
         return await desk.undo(await read_form(request), person(request))
 
-    router.include_router(round_routes(database, owners, templates))
+    router.include_router(round_routes(owners, templates))
     return router
 
 
@@ -113,8 +113,7 @@ class ReviewDesk:
         try:
             done = await give(self._owners, verdict, by)
         except NewLabel as new:
-            sentence = f"No image has the label “{new.label}” yet."
-            return said(self._templates, sentence, 422, choices=new.alike, new_label=new.label)
+            return said(self._templates, str(new), 422, choices=new.alike, new_label=new.label)
         self.doubts.recent.note(verdict.image_id, True)
         told = DONE[verdict.said].format(label=verdict.label)
         last = done | {"image_id": verdict.image_id, "place": place, "told": told}
@@ -126,15 +125,16 @@ class ReviewDesk:
         image_id, place = form.get("image_id", ""), place_of(form, "place") or 0
         told = await take_back(self._owners, image_id, form.get("change_id", ""), form.get("nonce", ""), by)
         self.doubts.recent.note(image_id, False)
-        found = await self.doubts.find(Wanted.of(form), at=place)
         last = {"told": told, "image_id": "", "change_id": "", "place": place}
-        return HTMLResponse(await self.doubt(found, trail_of(form), last))
+        return await self._next(Wanted.of(form), place, trail_of(form), last, at=place)
 
-    async def _next(self, wanted: Wanted, place: int, trail: tuple[int, ...], last: Row) -> Response:
+    async def _next(
+        self, wanted: Wanted, after: int, trail: tuple[int, ...], last: Row, at: int | None = None
+    ) -> Response:
         try:
-            found = await self.doubts.find(wanted, place)
+            found = await self.doubts.find(wanted, after, at=at)
         except Fault as error:
-            # The verdict is kept; only what comes next cannot be shown.
-            sentence = f"{last['told']}, that is kept. The next image cannot be shown: {error}"
+            # What was said is kept; only what comes next cannot be shown.
+            sentence = f"{last['told']}; that is kept. The image to look at now cannot be shown: {error}"
             return said(self._templates, sentence, error.status)
         return HTMLResponse(await self.doubt(found, trail, last))

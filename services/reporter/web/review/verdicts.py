@@ -6,6 +6,7 @@ import difflib
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from services.reporter.web.owners import Fault, Owners, Row
 
@@ -15,6 +16,7 @@ REMOVED = "rejected"
 """As `menagerie review-queue verdict` labels it; the image's history keeps what it was."""
 REASON_CHARS = 2000
 ALIKE = 4
+MEMBERS = 12
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,8 @@ class Verdict:
     why_asked: str
     """Why the image was looked at, as the double-check's reason."""
     new_label: bool
+    shown: str | None = None
+    """The label under which the image was shown; None when the library could not say."""
 
     @classmethod
     def of(cls, form: Mapping[str, str]) -> Verdict:
@@ -37,7 +41,7 @@ class Verdict:
             image_id=form.get("image_id", ""), said=form.get("said", ""), label=form.get("label", ""),
             reason=form.get("reason", "")[:REASON_CHARS], nonce=form.get("nonce", ""),
             why_asked=form.get("why_asked", "")[:REASON_CHARS] or "review page",
-            new_label=form.get("new_label") == form.get("label") != "",
+            new_label=form.get("new_label") == form.get("label") != "", shown=form.get("shown"),
         )  # fmt: skip
         if verdict.said not in SAID:
             raise Fault(422, "No verdict was chosen: keep, relabel, remove or unsure.")
@@ -53,18 +57,23 @@ class Verdict:
 
 
 class NewLabel(Exception):
-    """No image has that label yet; ``alike`` are labels that look like it."""
+    """No image has that label yet; the text says so, ``alike`` are labels that may be meant."""
 
-    def __init__(self, label: str, alike: list[str]) -> None:
-        super().__init__(label)
+    def __init__(self, sentence: str, label: str, alike: list[str]) -> None:
+        super().__init__(sentence)
         self.label = label
         self.alike = alike
 
 
 async def known_labels(owners: Owners) -> list[str]:
     """Labels that the library's images have, sorted; those of kind class. Raises Fault."""
-    told = await owners.get("ingest", "/api/v1/classes")
-    return sorted({sub["label"] for one in told["classes"] for sub in one["sub_classes"]}, key=str.casefold)
+    return sorted({one for members in (await _classes(owners)).values() for one in members}, key=str.casefold)
+
+
+async def _classes(owners: Owners) -> dict[str, list[str]]:
+    """Class -> the labels that are trained as it. Raises Fault."""
+    told = (await owners.get("ingest", "/api/v1/classes"))["classes"]
+    return {one["class_name"]: [sub["label"] for sub in one["sub_classes"]] for one in told}
 
 
 async def give(owners: Owners, verdict: Verdict, by: str) -> Row:
@@ -75,9 +84,9 @@ async def give(owners: Owners, verdict: Verdict, by: str) -> Row:
         NewLabel: the label would be a new one, and the person has not said that it should.
     """
     if verdict.said == RELABEL and not verdict.new_label:
-        labels = await known_labels(owners)
-        if verdict.label not in labels:
-            raise NewLabel(verdict.label, _alike(verdict.label, labels))
+        _known(verdict.label, await _classes(owners))
+    if verdict.said == KEEP and verdict.shown is not None:
+        await _unchanged(owners, verdict.image_id, verdict.shown)
     made = {"by": by, "reason": verdict.reason or None}
     # An open double-check is what a verdict ends; without one it would leave no trace.
     await owners.command(
@@ -116,6 +125,29 @@ async def take_back(owners: Owners, image_id: str, change_id: str, nonce: str, b
         reason="a verdict was taken back on the review page",
     )  # fmt: skip
     return told
+
+
+async def _unchanged(owners: Owners, image_id: str, shown: str) -> None:
+    """Raises Fault: the label that a person wants to keep is not the one that they saw."""
+    label = (await owners.get("ingest", f"/api/v1/images/{quote(image_id, safe='')}"))["label"] or ""
+    if label != shown:
+        now = f"changed to “{label}”" if label else "taken away"
+        raise Fault(
+            409,
+            f"Since you were shown this image its label was {now}, so nothing was kept. "
+            "If that is right, skip the image; if not, relabel it.",
+        )
+
+
+def _known(label: str, classes: Mapping[str, list[str]]) -> None:
+    """Raises NewLabel: no image has it."""
+    labels = [one for members in classes.values() for one in members]
+    if label in labels:
+        return
+    if label in classes:  # a model answers by classes, an image has a label
+        sentence = f"“{label}” is a class of several labels: choose the one that this image shows."
+        raise NewLabel(sentence, label, classes[label][:MEMBERS])
+    raise NewLabel(f"No image has the label “{label}” yet.", label, _alike(label, labels))
 
 
 def _alike(label: str, labels: list[str]) -> list[str]:

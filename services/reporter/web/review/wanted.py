@@ -15,6 +15,8 @@ SUSPICIONS = {
 }
 TRAIL = 20
 WHOLE_MOST = 2**31 - 1
+WHOLE_DIGITS = 10
+"""Python refuses to read thousands of digits as a number."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,9 @@ class Wanted:
 def place_of(given: Mapping[str, str], name: str) -> int | None:
     """A place in the queue; None when there is none."""
     text = given.get(name, "")
-    return min(int(text), WHOLE_MOST) if text.isascii() and text.isdigit() else None
+    if not (text.isascii() and text.isdigit()):
+        return None
+    return min(int(text), WHOLE_MOST) if len(text) <= WHOLE_DIGITS else WHOLE_MOST
 
 
 def trail_of(given: Mapping[str, str]) -> tuple[int, ...]:

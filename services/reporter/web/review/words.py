@@ -10,12 +10,6 @@ SETS = {
     "validation": "validation: it steered the training, the model did not learn from it",
     "test": "test: the model has never seen it",
 }
-VERDICTS = {
-    "keep": "the label stays",
-    "relabel": "another label",
-    "remove": "removed",
-    "unsure": "nobody is sure",
-}
 
 
 def reason(doubt: Row) -> str:
